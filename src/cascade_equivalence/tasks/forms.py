@@ -1,0 +1,73 @@
+"""The forms that ship: the paper's six tasks, and the same-words task.
+
+Wording and shots were chosen on development items only (docs/prompts.md has the figures).
+"""
+
+from __future__ import annotations
+
+from cascade_equivalence.tasks.form import Form
+
+FORMS: dict[str, Form] = {
+    form.name: form
+    for form in (
+        Form(
+            "topic",
+            "labels",
+            sufficient=True,
+            instruction="Name the topic of each text: World, Sports, Business or Technology.",
+            heard="Text:",
+            asked="Topic:",
+            words=(("Sci/Tech", "Technology"),),
+        ),
+        Form(
+            "sentiment",
+            "labels",
+            sufficient=True,
+            instruction="Is the feeling of each text positive or negative?",
+            heard="Text:",
+            asked="Feeling:",
+        ),
+        Form(
+            "commonsense",
+            "options",
+            sufficient=True,
+            instruction="Answer each question with common sense.",
+            heard="Question:",
+            asked="Answer:",
+        ),
+        Form(
+            "trivia",
+            "open",
+            sufficient=True,
+            instruction="Answer each question in a few words.",
+            heard="Question:",
+            asked="Answer:",
+            max_new_tokens=64,
+        ),
+        Form(
+            "emotion",
+            "labels",
+            sufficient=False,
+            instruction="Which emotion does the speaker show: neutral, joy, surprise, anger, sadness, disgust or fear?",
+            heard="Text:",
+            asked="Emotion:",
+        ),
+        Form(
+            "sarcasm",
+            "labels",
+            sufficient=False,
+            instruction="Is the speaker sarcastic or sincere?",
+            heard="Text:",
+            asked="The speaker is",
+            words=(("not sarcastic", "sincere"),),
+        ),
+        Form(
+            "rendering",
+            "labels",
+            sufficient=False,
+            instruction="How is the text spoken?",
+            heard="Text:",
+            asked="Voice:",
+        ),
+    )
+}

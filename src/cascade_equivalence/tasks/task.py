@@ -1,0 +1,103 @@
+"""A task: a form with its evaluated items and its development items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from cascade_equivalence.errors import UsageError
+from cascade_equivalence.tasks.form import Form
+from cascade_equivalence.tasks.forms import FORMS
+from cascade_equivalence.tasks.item import Item
+from cascade_equivalence.tasks.manifest import read_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """`items` are evaluated; `dev` gives shots and calibration and is never evaluated."""
+
+    name: str
+    form: Form
+    items: tuple[Item, ...]
+    dev: tuple[Item, ...]
+
+    @property
+    def shots(self) -> tuple[Item, ...]:
+        """The development items shown as examples, in the form's order."""
+        by_id = {item.id: item for item in self.dev}
+        return tuple(by_id[i] for i in self.form.shots if i in by_id)
+
+    @property
+    def calibration(self) -> tuple[Item, ...]:
+        """The development items with text that are not shown as examples."""
+        shown = set(self.form.shots)
+        return tuple(item for item in self.dev if item.id not in shown and item.text)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in the order of the choices; empty on open tasks."""
+        return tuple(dict.fromkeys(c.label for item in self.items for c in item.choices))
+
+
+def corpus_dir() -> Path:
+    """The directory of the shipped items and their speech."""
+    return Path(str(files("cascade_equivalence.tasks") / "corpus"))
+
+
+def shipped_tasks() -> tuple[str, ...]:
+    """Names of the tasks that ship with items."""
+    return tuple(name for name in FORMS if (corpus_dir() / f"{name}.jsonl").is_file())
+
+
+def load_task(
+    name: str, manifest: Path | None = None, where: Mapping[str, Any] | None = None, limit: int | None = None
+) -> Task:
+    """A shipped task by name, or a user's `manifest` under any name.
+
+    A manifest named after one of the forms (`topic`, …) gets that form's wording without its shots, any other the
+    general wording. `limit` keeps the first n evaluated items, every label equally represented as far as it goes.
+
+    Raises `UsageError` for an unknown name or an unusable manifest.
+    """
+    if manifest is None:
+        if name not in shipped_tasks():
+            raise UsageError(f"no task '{name}'; there are: {', '.join(shipped_tasks())} (or give a manifest)")
+        path, form = corpus_dir() / f"{name}.jsonl", FORMS[name]
+    else:
+        path = manifest
+        form = replace(FORMS[name], shots=()) if name in FORMS else None
+    rows = read_manifest(path, where)
+    if form is None:
+        form = _general_form(name, rows)
+    items = tuple(item for item in rows if item.split != "dev")
+    dev = tuple(item for item in rows if item.split == "dev")
+    if not items:
+        raise UsageError(f"{path}: every item is a development item; nothing to evaluate")
+    if form.kind != "open" and any(len(item.choices) < 2 for item in items):
+        short = next(item.id for item in items if len(item.choices) < 2)
+        raise UsageError(f"{path}: item '{short}' has fewer than two choices, task '{name}' needs them")
+    return Task(name, form, _balanced(items, limit), dev)
+
+
+def _general_form(name: str, items: tuple[Item, ...]) -> Form:
+    question = next((item.question for item in items if item.question and item.question != item.text), None)
+    same = len({item.choices for item in items}) == 1
+    kind = "open" if not items[0].choices else "labels" if same else "options"
+    instruction = question if question and kind == "labels" else "Listen and answer."
+    return Form(name, kind, None, instruction, heard="Text:", asked="Answer:")
+
+
+def _balanced(items: tuple[Item, ...], limit: int | None) -> tuple[Item, ...]:
+    """The first `limit` items, taken in turn from each label's items in manifest order."""
+    if limit is None or limit >= len(items):
+        return items
+    rank: dict[str, int] = {}
+    turn: dict[str, int] = {}
+    for item in items:
+        label = item.label or ""
+        turn[item.id] = rank[label] = rank.get(label, -1) + 1
+    kept = {item.id for item in sorted(items, key=lambda i: turn[i.id])[:limit]}
+    return tuple(item for item in items if item.id in kept)
