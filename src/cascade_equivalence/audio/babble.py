@@ -1,0 +1,58 @@
+"""Multi-talker babble from recorded talkers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from cascade_equivalence.audio.clip import Samples, read_clip
+from cascade_equivalence.audio.level import active_power
+from cascade_equivalence.errors import AudioError, UsageError
+
+TALKERS = (3, 7)
+"""Fewest and most talkers summed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Talker:
+    """Speech of one babble voice: all its recordings in a row, shape (n,), active level 1."""
+
+    name: str
+    samples: Samples
+
+
+@lru_cache(maxsize=4)
+def read_talkers(manifest: Path) -> tuple[Talker, ...]:
+    """The talkers of a manifest, by its `speaker`. Raises `UsageError` if there are fewer than three."""
+    from cascade_equivalence.tasks.manifest import read_manifest
+
+    recordings: dict[str, list[Samples]] = {}
+    for item in read_manifest(manifest):
+        if item.audio is not None:
+            clip = read_clip(item.audio, item.id)
+            level = active_power(clip.samples)
+            if level == 0:
+                raise AudioError(f"babble recording '{item.id}' is silent")
+            recordings.setdefault(item.speaker or item.id, []).append(clip.samples / np.float32(np.sqrt(level)))
+    if len(recordings) < TALKERS[0]:
+        raise UsageError(f"{manifest}: babble needs at least {TALKERS[0]} talkers, there are {len(recordings)}")
+    return tuple(Talker(name, np.concatenate(parts)) for name, parts in sorted(recordings.items()))
+
+
+def babble(talkers: Sequence[Talker], length: int, generator: np.random.Generator) -> Samples:
+    """Sum 3 to 7 different talkers at equal active level, each from a random place, repeated where too short.
+
+    Returns `length` samples, unscaled.
+    """
+    count = int(generator.integers(TALKERS[0], min(TALKERS[1], len(talkers)) + 1))
+    chosen = generator.choice(len(talkers), size=count, replace=False)
+    total = np.zeros(length, dtype=np.float32)
+    for index in chosen:
+        samples = talkers[index].samples
+        start = int(generator.integers(len(samples)))
+        total += np.take(samples, np.arange(start, start + length), mode="wrap")
+    return total

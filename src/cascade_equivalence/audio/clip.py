@@ -1,0 +1,110 @@
+"""Clips: mono float32 waveforms with a content hash; reading any file, keeping FLAC."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade_equivalence.errors import AudioError
+
+RATE = 16_000
+"""Samples per second of every clip."""
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A mono waveform, float32 in [-1, 1], shape (n,), at `rate` samples per second."""
+
+    samples: Samples
+    rate: int = RATE
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the rate and the samples as 16-bit integers, which is what is stored."""
+        header = f"{self.rate}:".encode()
+        return hashlib.sha256(header + pcm16(self.samples).tobytes()).hexdigest()
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return len(self.samples) / self.rate
+
+
+def pcm16(samples: Samples) -> NDArray[np.int16]:
+    """Round to 16-bit integers, clipping at full scale."""
+    return np.clip(np.round(samples * 32767.0), -32768, 32767).astype(np.int16)
+
+
+def stored(samples: Samples) -> Clip:
+    """The clip as it reads back from its 16-bit file: what every arm hears, made now or read again later."""
+    return Clip(pcm16(samples).astype(np.float32) / np.float32(32767.0))
+
+
+def read_clip(path: Path, item: str | None = None) -> Clip:
+    """Read wav, flac, ogg, opus or mp3 at any rate and channel count as a 16 kHz mono clip.
+
+    Channels are averaged, other rates resampled (soxr, high quality). Raises `AudioError` naming the file (and
+    `item`, where given) if it is missing, not audio, empty or has samples that are not finite.
+    """
+    import soundfile
+
+    where = f"item '{item}': " if item else ""
+    if not path.is_file():
+        raise AudioError(f"{where}audio file {path} is missing")
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise AudioError(f"{where}{path} cannot be read as audio ({error})") from None
+    return from_samples(samples, rate, f"{where}{path}")
+
+
+def from_samples(samples: Samples, rate: int, name: str) -> Clip:
+    """A 16 kHz mono clip of samples of shape (n,) or (n, channels); `name` is what errors call it."""
+    mono = samples.mean(axis=1, dtype=np.float32) if samples.ndim == 2 else samples.astype(np.float32)
+    if not len(mono):
+        raise AudioError(f"{name} has no samples")
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{name} has {int((~np.isfinite(mono)).sum())} samples that are NaN or infinite")
+    if rate != RATE:
+        import soxr
+
+        mono = soxr.resample(mono, rate, RATE, quality="HQ").astype(np.float32)
+        if not len(mono):
+            raise AudioError(f"{name} is too short to resample")
+    return stored(mono)
+
+
+def write_flac(clip: Clip, path: Path) -> None:
+    """Write a 16-bit FLAC so that `path` holds either the whole file or nothing."""
+    import soundfile
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(suffix=".flac", dir=path.parent)
+    os.close(handle)
+    try:
+        soundfile.write(temporary, pcm16(clip.samples), clip.rate, format="FLAC", subtype="PCM_16")
+        Path(temporary).replace(path)
+    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
+        raise AudioError(f"{path} cannot be written ({error}); is the disk full?") from None
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def read_flac(path: Path) -> Clip:
+    """Read a clip that `write_flac` stored, sample by sample as it was. Raises `AudioError`."""
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(path, dtype="int16")
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise AudioError(f"stored clip {path} cannot be read ({error}); delete it and run again") from None
+    return Clip(samples.astype(np.float32) / np.float32(32767.0), rate)
