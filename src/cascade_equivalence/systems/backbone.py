@@ -1,0 +1,242 @@
+"""The backbone LLM: label scores and greedy answers, with the shared prefix of a prompt computed once.
+
+Content reaches the model as embeddings, so a transcript's tokens and a connector's audio states take the same path.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cascade_equivalence.errors import ModelError
+from cascade_equivalence.systems.identity import Identity, fingerprint, runtime
+from cascade_equivalence.systems.loading import Placement
+
+_PREFIXES_KEPT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One prompt after its shared prefix: `states` are input embeddings, shape (length, width)."""
+
+    states: torch.Tensor
+    continuations: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A greedy answer. `complete`: it ended by itself before the token limit."""
+
+    text: str
+    tokens: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Prefix:
+    keys_values: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+    length: int
+
+
+class Backbone:
+    """A causal LM of transformers with its tokenizer."""
+
+    def __init__(self, name: str, directory: Path, placement: Placement) -> None:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                directory, dtype=placement.dtype, use_safetensors=True, trust_remote_code=False
+            )
+            tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ModelError(f"LLM '{name}' cannot be loaded from {directory}: {error}") from None
+        self.model: Any = model.to(placement.device).eval()
+        self.tokenizer: Any = tokenizer
+        self.placement = placement
+        self._prefixes: OrderedDict[tuple[int, ...], _Prefix] = OrderedDict()
+        self.identity = Identity(
+            name=name,
+            source=directory.name,
+            weights=fingerprint(directory),
+            runtime=runtime(),
+            device=placement.device.type,
+            dtype=str(placement.dtype).removeprefix("torch."),
+            batch_size=placement.batch_size,
+            decoding={"search": "greedy"},
+        )
+
+    def encode(self, text: str, start: bool = False) -> list[int]:
+        """Token ids; with `start`, whatever the tokenizer puts before a text (a BOS token, say)."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        if start:
+            whole: list[int] = self.tokenizer(text).input_ids
+            head = whole[: len(whole) - len(ids)] if whole[-len(ids) :] == ids else []
+            bos = self.tokenizer.bos_token_id
+            ids = (head or ([bos] if bos is not None and whole[:1] == [bos] and ids[:1] != [bos] else [])) + ids
+        return ids
+
+    def embed(self, ids: Sequence[int]) -> torch.Tensor:
+        """Input embeddings of token ids, shape (length, width)."""
+        with torch.inference_mode():
+            table = self.model.get_input_embeddings()
+            states: torch.Tensor = table(torch.tensor(ids, device=self.placement.device))
+            return states
+
+    def score(self, before: Sequence[int], queries: Sequence[Query]) -> list[tuple[float, ...]]:
+        """Mean log-likelihood per token of each continuation, after `before` + the query's states.
+
+        One forward pass: all continuations stand behind the states at once, each seeing itself alone.
+        """
+        with torch.inference_mode():
+            prefix = self._prefix(tuple(before))
+            batch = len(queries)
+            longest = max(len(q.states) for q in queries)
+            slots = max(sum(len(c) - 1 for c in q.continuations) for q in queries)
+            inputs, positions, mask = self._lay_out(queries, prefix.length, longest, slots)
+            logits = self.model(
+                inputs_embeds=inputs,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=self._cache(prefix, batch),
+                use_cache=True,
+                logits_to_keep=1 + slots,
+            ).logits
+            logprobs = logits.float().log_softmax(-1).cpu()
+        return [_means(logprobs[row], query.continuations) for row, query in enumerate(queries)]
+
+    def _lay_out(
+        self, queries: Sequence[Query], past: int, longest: int, slots: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Inputs, positions and additive mask of a batch: states aligned at their end, then the continuations."""
+        device, dtype = self.placement.device, self.placement.dtype
+        batch, width, total = len(queries), queries[0].states.shape[1], longest + slots
+        inputs = torch.zeros(batch, total, width, device=device, dtype=dtype)
+        positions = torch.zeros(batch, total, dtype=torch.long, device=device)
+        visible = torch.zeros(batch, total, past + total, dtype=torch.bool, device=device)
+        visible[:, :, :past] = True
+        if past == 0:
+            visible[:, torch.arange(total), torch.arange(total)] = True
+        for row, query in enumerate(queries):
+            length = len(query.states)
+            first = longest - length
+            inputs[row, first:longest] = query.states
+            positions[row, first:longest] = torch.arange(past, past + length, device=device)
+            triangle = torch.ones(length, length, dtype=torch.bool, device=device).tril()
+            visible[row, first:longest, past + first : past + longest] = triangle
+            slot = longest
+            for continuation in query.continuations:
+                inner = continuation[:-1]
+                if not inner:
+                    continue
+                end = slot + len(inner)
+                inputs[row, slot:end] = self.embed(inner)
+                positions[row, slot:end] = torch.arange(past + length, past + length + len(inner), device=device)
+                visible[row, slot:end, past + first : past + longest] = True
+                own = torch.ones(len(inner), len(inner), dtype=torch.bool, device=device).tril()
+                visible[row, slot:end, past + slot : past + end] = own
+                slot = end
+        mask = torch.zeros(batch, 1, total, past + total, device=device, dtype=dtype)
+        mask.masked_fill_(~visible[:, None], torch.finfo(dtype).min)
+        return inputs, positions, mask
+
+    def generate(
+        self, before: Sequence[int], states: Sequence[torch.Tensor], max_new_tokens: int, stop: str | None
+    ) -> list[Said]:
+        """Greedy answers after `before` + states, until end-of-text, `stop` in the text, or the limit."""
+        device = self.placement.device
+        with torch.inference_mode():
+            prefix = self._prefix(tuple(before))
+            batch, longest = len(states), max(len(s) for s in states)
+            inputs = torch.zeros(batch, longest, states[0].shape[1], device=device, dtype=self.placement.dtype)
+            mask = torch.zeros(batch, prefix.length + longest, dtype=torch.long, device=device)
+            mask[:, : prefix.length] = 1
+            for row, state in enumerate(states):
+                inputs[row, longest - len(state) :] = state
+                mask[row, prefix.length + longest - len(state) :] = 1
+            lengths = torch.tensor([prefix.length + len(s) for s in states], device=device)
+            positions = (mask.cumsum(1) - 1).clamp(min=0)[:, prefix.length :]
+            cache = self._cache(prefix, batch)
+            said: list[list[int]] = [[] for _ in states]
+            done = [False] * batch
+            for step in range(max_new_tokens):
+                out = self.model(
+                    inputs_embeds=inputs,
+                    attention_mask=mask,
+                    position_ids=positions,
+                    past_key_values=cache,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+                chosen = out.logits[:, -1].argmax(-1)
+                for row, token in enumerate(chosen.tolist()):
+                    if done[row]:
+                        continue
+                    if token in self._ends():
+                        done[row] = True
+                        continue
+                    said[row].append(token)
+                    done[row] = stop is not None and stop in self.tokenizer.decode(said[row]).lstrip()
+                if all(done):
+                    break
+                inputs = self.model.get_input_embeddings()(chosen[:, None])
+                mask = torch.cat([mask, torch.ones(batch, 1, dtype=torch.long, device=device)], 1)
+                positions = (lengths + step)[:, None]
+        return [
+            Said(_until(self.tokenizer.decode(ids, skip_special_tokens=True), stop), len(ids), done[row])
+            for row, ids in enumerate(said)
+        ]
+
+    def _ends(self) -> set[int]:
+        ends = self.model.generation_config.eos_token_id
+        ends = [ends] if isinstance(ends, int) else ends or []
+        return {*ends, self.tokenizer.eos_token_id} - {None}
+
+    def _prefix(self, ids: tuple[int, ...]) -> _Prefix:
+        if ids not in self._prefixes:
+            from transformers import DynamicCache
+
+            cache = DynamicCache(config=self.model.config)
+            if ids:
+                self.model(
+                    input_ids=torch.tensor([ids], device=self.placement.device),
+                    past_key_values=cache,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+            layers = tuple((layer.keys, layer.values) for layer in cache.layers) if ids else ()
+            self._prefixes[ids] = _Prefix(layers, len(ids))
+            while len(self._prefixes) > _PREFIXES_KEPT:
+                self._prefixes.popitem(last=False)
+        self._prefixes.move_to_end(ids)
+        return self._prefixes[ids]
+
+    def _cache(self, prefix: _Prefix, batch: int) -> Any:
+        from transformers import DynamicCache
+
+        cache = DynamicCache(config=self.model.config)
+        for index, (keys, values) in enumerate(prefix.keys_values):
+            cache.update(keys.expand(batch, -1, -1, -1), values.expand(batch, -1, -1, -1), index)
+        return cache
+
+
+def _means(logprobs: torch.Tensor, continuations: tuple[tuple[int, ...], ...]) -> tuple[float, ...]:
+    """Mean log-probability of each continuation from one row's log-probabilities, shape (1 + slots, vocabulary)."""
+    means, slot = [], 1
+    for continuation in continuations:
+        total = float(logprobs[0, continuation[0]])
+        for token in continuation[1:]:
+            total += float(logprobs[slot, token])
+            slot += 1
+        means.append(total / len(continuation))
+    return tuple(means)
+
+
+def _until(text: str, stop: str | None) -> str:
+    text = text.lstrip()
+    return text.split(stop)[0].strip() if stop else text.strip()

@@ -1,0 +1,66 @@
+"""Prompts as a given LLM takes them: plain few-shot text, or its own chat template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cascade_equivalence.errors import ModelError
+from cascade_equivalence.systems.backbone import Backbone
+from cascade_equivalence.systems.identity import digest_of
+from cascade_equivalence.tasks.item import Item
+from cascade_equivalence.tasks.task import Task
+
+Style = Literal["plain", "chat"]
+
+_SPOKEN = "\u2063spoken\u2063"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A prompt in tokens, split where the content goes.
+
+    `before` + content + `after` + one of `continuations`. `digest` names the wording (not the content, nor
+    the item's own options).
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    labels: tuple[str, ...]
+    continuations: tuple[tuple[int, ...], ...]
+    stop: str | None
+    digest: str
+
+
+def style_of(backbone: Backbone, wanted: Literal["auto", "plain", "chat"]) -> Style:
+    """`auto` is chat where the tokenizer has a template. Raises `ModelError` for chat without one."""
+    has_template = bool(getattr(backbone.tokenizer, "chat_template", None))
+    if wanted == "chat" and not has_template:
+        raise ModelError(f"LLM '{backbone.identity.name}' has no chat template; write prompt: plain")
+    return ("chat" if has_template else "plain") if wanted == "auto" else wanted
+
+
+def render(backbone: Backbone, style: Style, task: Task, item: Item) -> Rendered:
+    """The prompt of an item. Content, when text, follows with one space before it (see `spoken_text`)."""
+    plain = task.form.plain(item, task.shots)
+    if style == "plain":
+        before, after, stop = plain.before, plain.after, "\n"
+    else:
+        heard, ask, cue = task.form.chat(item)
+        message = [{"role": "user", "content": f"{heard} {_SPOKEN}{ask}"}]
+        text = backbone.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        before, _, after = text.partition(f" {_SPOKEN}")
+        after, stop = after + cue, None
+    return Rendered(
+        before=tuple(backbone.encode(before, start=style == "plain")),
+        after=tuple(backbone.encode(after)),
+        labels=plain.labels,
+        continuations=tuple(tuple(backbone.encode(c)) for c in plain.continuations),
+        stop=stop,
+        digest=digest_of([style, before, after if task.form.kind != "options" else task.form.asked]),
+    )
+
+
+def spoken_text(text: str) -> str:
+    """Content as it stands in a prompt: one line, single spaces, one space before it."""
+    return " " + " ".join(text.split())

@@ -1,0 +1,196 @@
+"""Whisper: transcripts with their mean log-probability, in batches, one decoding policy for every cascade.
+
+English, greedy, no timestamps, no temperature fallback, no voice activity detection. Longer clips are split at their
+quietest point before 30 s and joined, never cut silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from cascade_equivalence.audio.clip import RATE, Clip, Samples
+from cascade_equivalence.errors import ModelError
+from cascade_equivalence.systems.identity import Identity, fingerprint, runtime
+from cascade_equivalence.systems.loading import Placement
+
+Padding = Literal["stock", "short"]
+
+WINDOW_S = 30
+SHORT_S = 8
+"""Least length that `short` padding gives the encoder. Below it Whisper tends to repeat itself."""
+SHORT_TAIL_S = 1
+SHORT_STEP_S = 2
+MAX_TOKENS = 224
+TOKENS_PER_S = 10
+"""Nobody speaks faster; a transcript still going at this rate (plus 20 tokens) repeats itself and is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was recognised. `logprob`: mean over the tokens, end included. `complete`: it ended by itself."""
+
+    text: str
+    logprob: float
+    tokens: int
+    complete: bool
+
+
+class Whisper:
+    """A Whisper checkpoint of transformers.
+
+    padding: `stock` gives the encoder 30 s, as it was trained; `short` gives it the clip, a second of silence and
+    what rounds it up to an even number of seconds, at least eight: several times faster on short clips, with
+    transcripts that differ now and then (benchmarks/RESULTS.md). A transcript that does not end there is made
+    again with stock padding.
+    """
+
+    def __init__(self, name: str, directory: Path, placement: Placement, padding: Padding) -> None:
+        from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizer
+
+        try:
+            model = WhisperForConditionalGeneration.from_pretrained(
+                directory, dtype=placement.dtype, use_safetensors=True
+            )
+            self._features = WhisperFeatureExtractor.from_pretrained(directory)
+            self._tokenizer = WhisperTokenizer.from_pretrained(directory)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ModelError(f"ASR '{name}' cannot be loaded from {directory}: {error}") from None
+        self._model: Any = model.to(placement.device).eval()
+        self._placement = placement
+        self._padding: Padding = padding
+        decoding = self._model.generation_config
+        self._suppressed = torch.tensor(decoding.suppress_tokens or [], dtype=torch.long)
+        self._suppressed_first = torch.tensor(decoding.begin_suppress_tokens or [], dtype=torch.long)
+        self._end: int = self._model.config.eos_token_id
+        self._prompt = self._prompt_ids(decoding)
+        self.identity = Identity(
+            name=name,
+            source=str(directory.name),
+            weights=fingerprint(directory),
+            runtime=runtime(),
+            device=placement.device.type,
+            dtype=str(placement.dtype).removeprefix("torch."),
+            batch_size=placement.batch_size,
+            decoding={"task": "transcribe", "language": "en", "search": "greedy", "padding": padding},
+        )
+
+    def _prompt_ids(self, decoding: Any) -> list[int]:
+        start = [self._model.config.decoder_start_token_id]
+        if getattr(decoding, "is_multilingual", False):
+            start += [decoding.lang_to_id["<|en|>"], decoding.task_to_id["transcribe"]]
+        return [*start, decoding.no_timestamps_token_id]
+
+    def transcribe(self, clips: Sequence[Clip]) -> list[Transcript]:
+        """Transcribe clips of 16 kHz. The order is kept; a clip over 30 s is split and joined."""
+        pieces = [(i, piece) for i, clip in enumerate(clips) for piece in split(clip.samples)]
+        lengths = [self._padded(piece) for _, piece in pieces]
+        found: dict[int, Transcript] = {}
+        for length in sorted(set(lengths)):
+            indices = [n for n in range(len(pieces)) if lengths[n] == length]
+            found |= dict(zip(indices, self._decode([pieces[n][1] for n in indices], length), strict=True))
+        stock = WINDOW_S * RATE
+        endless = [n for n, transcript in found.items() if not transcript.complete and lengths[n] < stock]
+        if endless:
+            found |= dict(zip(endless, self._decode([pieces[n][1] for n in endless], stock), strict=True))
+        return [_join([found[n] for n, (owner, _) in enumerate(pieces) if owner == i]) for i in range(len(clips))]
+
+    def _padded(self, samples: Samples) -> int:
+        """Samples the encoder gets for a piece."""
+        if self._padding == "stock":
+            return WINDOW_S * RATE
+        steps = -(-(len(samples) + SHORT_TAIL_S * RATE) // (SHORT_STEP_S * RATE))
+        return min(max(steps * SHORT_STEP_S, SHORT_S), WINDOW_S) * RATE
+
+    def _decode(self, samples: Sequence[Samples], length: int) -> list[Transcript]:
+        spoken_s = max(len(piece) for piece in samples) / RATE
+        with torch.inference_mode():
+            return self._greedy(self.encode(samples, length), min(int(20 + TOKENS_PER_S * spoken_s), MAX_TOKENS))
+
+    def encode(self, samples: Sequence[Samples], length: int) -> torch.Tensor:
+        """Encoder states of waveforms padded to `length` samples, shape (batch, length / 320, width)."""
+        features = self._features(
+            list(samples),
+            sampling_rate=RATE,
+            return_tensors="pt",
+            padding="max_length",
+            max_length=length,
+            truncation=True,
+        ).input_features.to(self._placement.device, self._placement.dtype)
+        encoder = self._model.model.encoder
+        # The encoder's forward insists on 30 s; its layers do not.
+        hidden = torch.nn.functional.gelu(encoder.conv1(features))
+        hidden = torch.nn.functional.gelu(encoder.conv2(hidden)).permute(0, 2, 1)
+        hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
+        for layer in encoder.layers:
+            out = layer(hidden, None)
+            hidden = out[0] if isinstance(out, tuple) else out
+        states: torch.Tensor = encoder.layer_norm(hidden)
+        return states
+
+    def _greedy(self, encoded: torch.Tensor, limit: int) -> list[Transcript]:
+        from transformers import DynamicCache, EncoderDecoderCache
+
+        batch = len(encoded)
+        device = encoded.device
+        cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        tokens = torch.tensor([self._prompt] * batch, device=device)
+        suppressed, first = self._suppressed.to(device), self._suppressed_first.to(device)
+        running = torch.ones(batch, dtype=torch.bool, device=device)
+        total = torch.zeros(batch, device=device)
+        rows: list[torch.Tensor] = []
+        for step in range(limit):
+            states = self._model.model.decoder(
+                input_ids=tokens, encoder_hidden_states=encoded, past_key_values=cache, use_cache=True
+            ).last_hidden_state[:, -1]
+            logits = self._model.proj_out(states).float()
+            logits[:, suppressed] = -torch.inf
+            if step == 0:
+                logits[:, first] = -torch.inf
+            logprobs = logits.log_softmax(-1)
+            best, chosen = logprobs.max(-1)
+            chosen = torch.where(running, chosen, self._end)
+            total += torch.where(running, best, 0.0)
+            rows.append(chosen)
+            running = running & (chosen != self._end)
+            if not running.any():
+                break
+            tokens = chosen[:, None]
+        ids = torch.stack(rows, 1).cpu()
+        lengths = (ids != self._end).sum(1)
+        complete = (~running).tolist()
+        texts = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return [
+            Transcript(text.strip(), float(total[i]) / (int(lengths[i]) + complete[i]), int(lengths[i]), complete[i])
+            for i, text in enumerate(texts)
+        ]
+
+
+def split(samples: Samples, window: int = WINDOW_S * RATE, search: int = 5 * RATE) -> list[Samples]:
+    """Cut at the quietest tenth of a second in the last `search` samples before each `window` is full."""
+    pieces = []
+    while len(samples) > window:
+        tail = samples[window - search : window]
+        frame = RATE // 10
+        energies = np.square(tail[: len(tail) // frame * frame]).reshape(-1, frame).sum(1)
+        cut = window - search + int(energies.argmin()) * frame + frame // 2
+        pieces.append(samples[:cut])
+        samples = samples[cut:]
+    return [*pieces, samples]
+
+
+def _join(parts: list[Transcript]) -> Transcript:
+    if len(parts) == 1:
+        return parts[0]
+    tokens = sum(p.tokens for p in parts)
+    return Transcript(
+        text=" ".join(p.text for p in parts if p.text),
+        logprob=sum(p.logprob * (p.tokens + p.complete) for p in parts) / sum(p.tokens + p.complete for p in parts),
+        tokens=tokens,
+        complete=all(p.complete for p in parts),
+    )
