@@ -42,7 +42,7 @@ def make(task: str, out: Path, engine: Synthesizer, limit: int | None) -> None:
         path = out / row["audio"]
         if not path.exists():
             clip = speak(row, engine)
-            sound.write_opus(path, clip)
+            sound.write_opus(path, clip, sound.OPUS_BITS["babble" if task == "babble" else "items"])
             spoken += len(clip) / sound.FILE_RATE
             if number % 20 == 0:
                 print(f"{task} {number}/{len(rows)}: {spoken:.0f} s of speech in {time.monotonic() - started:.0f} s", flush=True)
