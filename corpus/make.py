@@ -2,9 +2,10 @@
 
     python corpus/make.py --task topic --limit 2 --out /tmp/again
 
-Every file is made from the row alone (text, voice and, for `rendering`, the settings in `meta`). Files that exist
-are kept, so a run that was stopped goes on where it was. DIR gets `audio/<task>/<id>.ogg` and `<task>.jsonl` with
-the hashes of the files made. The shipped files were made by this very command, with `--out` at the corpus itself.
+Every file is made from the row alone (text, voice and, for `rendering`, the settings in `meta`). Files that
+exist are kept, so a run that was stopped goes on where it was. DIR gets `audio/<task>/<id>.ogg` and
+`<task>.jsonl` with the hashes of the files made. The shipped files were made by this very command, with
+`--out` at the corpus itself.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -45,18 +45,21 @@ def make(task: str, out: Path, engine: Synthesizer, limit: int | None) -> None:
             sound.write_opus(path, clip, sound.OPUS_BITS["babble" if task == "babble" else "items"])
             spoken += len(clip) / sound.FILE_RATE
             if number % 20 == 0:
-                print(f"{task} {number}/{len(rows)}: {spoken:.0f} s of speech in {time.monotonic() - started:.0f} s", flush=True)
+                took = time.monotonic() - started
+                print(f"{task} {number}/{len(rows)}: {spoken:.0f} s of speech in {took:.0f} s", flush=True)
         row["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     part = out / f".{task}.part"
     part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    os.replace(part, out / f"{task}.jsonl")
+    part.replace(out / f"{task}.jsonl")
     seconds = sum(soundfile.info(out / row["audio"]).duration for row in rows)
     size = sum((out / row["audio"]).stat().st_size for row in rows)
     print(f"{task}: {len(rows)} clips, {seconds:.0f} s, {size / 1e6:.2f} MB", flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--task", action="append", choices=NAMES, help="repeat for several; default all")
     parser.add_argument("--limit", type=int, help="only the first so many rows")
     parser.add_argument("--out", type=Path, required=True)

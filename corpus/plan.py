@@ -66,7 +66,7 @@ def shuffled(rows: list[Row], salt: str) -> list[Row]:
 
 
 def assign(rows: list[Row], names: list[str], salt: str) -> dict[str, str]:
-    """Voice by item id: each (split, label) goes round the voices; the next one starts where the last stopped."""
+    """Voice by item id: each (split, label) goes round the voices, from where the last one stopped."""
     cells: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         cells[row["split"], row["label"] if isinstance(row["label"], str) else ""].append(row)
@@ -169,12 +169,23 @@ def retest() -> list[Row]:
         name = f"{row['id']}-retest"
         other = names[(names.index(row["speaker"]) + len(names) // 2) % len(names)]
         head = {"id": name, "of": row["id"], "text": row["text"], "audio": f"audio/retest/{name}.ogg"}
-        rows.append(head | {"choices": row["choices"], "label": row["label"], "speaker": other, "split": "test", "sha256": ""})
+        rows.append(
+            head
+            | {
+                "choices": row["choices"],
+                "label": row["label"],
+                "speaker": other,
+                "split": "test",
+                "sha256": "",
+            }
+        )
     return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", choices=[*TASKS, "rendering", "babble", "retest"])
     parser.add_argument("--texts", type=Path, help="labelled texts of a task (JSONL)")
     given = parser.parse_args()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -78,4 +77,4 @@ def write_opus(path: Path, wave: Waveform, bits: int) -> None:
     # libsndfile maps the level linearly to 256 … 6 kbit/s.
     level = 1.0 - (bits - 6_000) / 250_000
     soundfile.write(part, wave, FILE_RATE, format="OGG", subtype="OPUS", compression_level=level)
-    os.replace(part, path)
+    part.replace(path)

@@ -1,11 +1,11 @@
 """English text → the phoneme alphabet that Kokoro was trained on.
 
 espeak-ng does the pronunciation; its IPA is rewritten into the alphabet of misaki, Kokoro's own front end
-(one letter per diphthong and affricate; table after `misaki/espeak.py`, Apache-2.0). Punctuation marks stay in
-the string because they are tokens of the model and shape its prosody.
+(one letter per diphthong and affricate; table after `misaki/espeak.py`, Apache-2.0). Punctuation marks stay
+in the string because they are tokens of the model and shape its prosody.
 
-espeak-ng is loaded as a shared library at run time, from the `espeakng-loader` package of the `[speech]` extra;
-nothing of it is part of this package.
+espeak-ng is loaded as a shared library at run time, from the `espeakng-loader` package of the `[speech]`
+extra; nothing of it is part of this package.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Any
 
-from ..errors import ModelError
+from cascade_equivalence.errors import ModelError
 
 MARKS = ";:,.!?…—"
 """Punctuation that is handed to the model as it stands."""
@@ -61,10 +61,18 @@ _TO_MISAKI = sorted(
 )
 _ARTICLE = "\0"
 _VOWELS = "AIOQWYaiuæɑɐɒɔəɛɜɪʊʌᵻ"
-_BRITISH = (("e^ə", "ɛː"), ("i^ə", "ɪə"), ("iə", "ɪə"), ("ə^ʊ", "Q"))  # before the table, which turns every e into A
+# Before the table, which turns every e into A.
+_BRITISH = (("e^ə", "ɛː"), ("i^ə", "ɪə"), ("iə", "ɪə"), ("ə^ʊ", "Q"))
 _AMERICAN = (("o^ʊ", "O"), ("ɹɹ", "ɹ"), ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɪə", "iə"), ("ː", ""), ("ɾ", "T"))
 
-_ABBREVIATIONS = {"Mr.": "Mister", "Mrs.": "Missus", "Ms.": "Miz", "Dr.": "Doctor", "St.": "Saint", "etc.": "et cetera"}
+_ABBREVIATIONS = {
+    "Mr.": "Mister",
+    "Mrs.": "Missus",
+    "Ms.": "Miz",
+    "Dr.": "Doctor",
+    "St.": "Saint",
+    "etc.": "et cetera",
+}
 _LOOK_ALIKES = str.maketrans({"’": "'", "‘": "'", "“": " ", "”": " ", '"': " ", "–": "—", "(": ",", ")": ","})
 # A mark counts only at the end of a word: "3.5" and "10,000" are left to espeak.
 _MARK = re.compile(rf"\s*([{re.escape(MARKS)}]+)(?=\s|$)\s*|\s*(—)\s*")
@@ -77,7 +85,8 @@ def _library() -> Any:
         import espeakng_loader
     except ImportError as error:
         raise ModelError(
-            "speaking text needs espeakng-loader, which is not installed: pip install 'cascade-equivalence[speech]'"
+            "speaking text needs espeakng-loader, which is not installed: "
+            "pip install 'cascade-equivalence[speech]'"
         ) from error
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     library.espeak_TextToPhonemes.restype = ctypes.c_char_p
@@ -128,8 +137,8 @@ def _stress_first(phonemes: str) -> str:
 def phonemize(text: str, *, british: bool = False) -> str:
     """Text to phonemes, e.g. `"Hello, world!"` → `"həlˈO, wˈɜɹld!"`.
 
-    The punctuation marks in `MARKS` are kept where they stand; other signs (quotes, brackets) become pauses or
-    nothing.
+    The punctuation marks in `MARKS` are kept where they stand; other signs (quotes, brackets) become pauses
+    or nothing.
     """
     text = unicodedata.normalize("NFKC", text.replace("…", "\0")).replace("\0", "…").translate(_LOOK_ALIKES)
     for short, long in _ABBREVIATIONS.items():

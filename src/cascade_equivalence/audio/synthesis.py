@@ -1,8 +1,8 @@
 """Speech synthesis: text in, waveform out.
 
-`Synthesizer` is the seam: whatever speaks (a local engine, a service, a recording booth) offers `speak`. The one
-engine here is Kokoro-82M as an int8 ONNX graph on onnxruntime, the engine that the pocket corpus was made with. It
-needs the `[speech]` extra; nothing is imported before it is used.
+`Synthesizer` is the seam: whatever speaks (a local engine, a service, a recording booth) offers `speak`.
+The one engine here is Kokoro-82M as an int8 ONNX graph on onnxruntime, the engine that the pocket corpus
+was made with. It needs the `[speech]` extra; nothing is imported before it is used.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelError
-from .phonemes import phonemize
+from cascade_equivalence.audio.phonemes import phonemize
+from cascade_equivalence.errors import ModelError
 
 Waveform = NDArray[np.float32]
 """Mono samples, shape (n,), full scale at ±1."""
@@ -27,7 +27,6 @@ SAMPLE_RATE = 24_000
 
 MODEL_FILE = "model_int8.onnx"
 VOCABULARY_FILE = "vocab.json"
-VOICE_FOLDER = "voices"
 
 _STYLE_WIDTH = 256
 _LONGEST = 400
@@ -40,28 +39,43 @@ class Synthesizer(Protocol):
     """Anything that speaks."""
 
     def speak(self, text: str, voice: str, *, rate: float = 1.0) -> tuple[Waveform, int]:
-        """The waveform of `text`, shape (n,), mono float32, and its sample rate in Hz. `rate` 2.0 is twice as fast."""
+        """The waveform of `text`, shape (n,), mono float32, and its sample rate in Hz.
+
+        `rate` 2.0 is twice as fast.
+        """
         ...
 
 
 class KokoroSynthesizer:
-    """Kokoro-82M from a directory with `model_int8.onnx`, `vocab.json` and `voices/<name>.bin`.
+    """Kokoro-82M from a directory with `model_int8.onnx`, `vocab.json` and one `<voice>.bin` per voice.
 
-    A voice's first letter is its accent (`a` American, `b` British), its second `f` or `m`. Voice files hold
-    float32 style vectors, shape (510, 256): row = number of tokens to be spoken. Output depends on nothing but
-    the text, the voice and the rate (the graph draws no random numbers), up to floating-point differences
-    between processors.
+    Without a directory it is the pulled `kokoro-82m` (fetched at the first word spoken, 93 MB).
+
+    A voice's first letter is its accent (`a` American, `b` British), its second `f` or `m`. Voice files
+    hold float32 style vectors, shape (510, 256): row = number of tokens to be spoken. Output depends on
+    nothing but the text, the voice and the rate (the graph draws no random numbers), up to floating-point
+    differences between processors.
     """
 
-    def __init__(self, directory: Path, *, threads: int = 1) -> None:
-        self.directory = Path(directory)
+    def __init__(self, directory: Path | None = None, *, threads: int = 1) -> None:
+        self._given = directory
         self.threads = threads
         self._styles: dict[str, Waveform] = {}
 
-    @property
+    @cached_property
+    def directory(self) -> Path:
+        """Where the model's files are."""
+        if self._given is not None:
+            return Path(self._given)
+        from cascade_equivalence.pocket.fetch import pull
+        from cascade_equivalence.pocket.registry import KOKORO
+
+        return pull(KOKORO)
+
+    @cached_property
     def voices(self) -> list[str]:
         """Names of the English voices in the directory."""
-        return sorted(path.stem for path in (self.directory / VOICE_FOLDER).glob("[ab][fm]_*.bin"))
+        return sorted(path.stem for path in self.directory.glob("[ab][fm]_*.bin"))
 
     def speak(self, text: str, voice: str, *, rate: float = 1.0) -> tuple[Waveform, int]:
         """See `Synthesizer.speak`. Long texts are spoken piece by piece, cut at punctuation marks."""
@@ -74,7 +88,9 @@ class KokoroSynthesizer:
         for piece in split(phonemes, _LONGEST):
             tokens = [self._vocabulary[symbol] for symbol in piece if symbol in self._vocabulary]
             if tokens:
-                pieces += [pause, self._run(tokens, style, rate)] if pieces else [self._run(tokens, style, rate)]
+                if pieces:
+                    pieces.append(pause)
+                pieces.append(self._run(tokens, style, rate))
         if not pieces:
             raise ModelError(f"there is nothing to speak in {text!r}")
         return np.concatenate(pieces), SAMPLE_RATE
@@ -93,9 +109,10 @@ class KokoroSynthesizer:
 
     def _style(self, voice: str) -> Waveform:
         if voice not in self._styles:
-            path = self.directory / VOICE_FOLDER / f"{voice}.bin"
             if voice not in self.voices:
-                raise ModelError(f"no voice {voice!r} in {path.parent}; there are: {', '.join(self.voices) or 'none'}")
+                names = ", ".join(self.voices) or "none"
+                raise ModelError(f"no voice {voice!r} in {self.directory}; there are: {names}")
+            path = self.directory / f"{voice}.bin"
             self._styles[voice] = np.fromfile(path, np.float32).reshape(-1, _STYLE_WIDTH)
         return self._styles[voice]
 
@@ -113,7 +130,8 @@ class KokoroSynthesizer:
             import onnxruntime
         except ImportError as error:
             raise ModelError(
-                "speaking text needs onnxruntime, which is not installed: pip install 'cascade-equivalence[speech]'"
+                "speaking text needs onnxruntime, which is not installed: "
+                "pip install 'cascade-equivalence[speech]'"
             ) from error
         path = self.directory / MODEL_FILE
         if not path.is_file():
@@ -126,7 +144,7 @@ class KokoroSynthesizer:
 
 
 def split(phonemes: str, longest: int) -> list[str]:
-    """Cut a phoneme string into pieces of at most `longest` symbols, at sentence ends, else commas, else spaces."""
+    """Cut a phoneme string into pieces of at most `longest` symbols: at sentence ends, commas or spaces."""
     pieces = [phonemes]
     for boundary in (r"(?<=[.!?…])\s+", r"(?<=[;:,—])\s*", r"\s+"):
         pieces = [part for piece in pieces for part in _pack(piece, boundary, longest)]
@@ -134,7 +152,7 @@ def split(phonemes: str, longest: int) -> list[str]:
 
 
 def _pack(piece: str, boundary: str, longest: int) -> list[str]:
-    """As few parts of `piece` as fit, cut at `boundary` alone; a part may stay too long if it has no boundary."""
+    """As few parts of `piece` as fit, cut at `boundary` alone; one without a boundary may stay too long."""
     if len(piece) <= longest:
         return [piece]
     packed: list[str] = []
