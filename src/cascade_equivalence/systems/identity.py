@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.systems.loading import Placement
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,24 @@ class Identity:
 def digest_of(value: Any) -> str:
     """sha256 of a value's canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def identify(name: str, directory: Path, placement: Placement, **decoding: Any) -> Identity:
+    """The identity of a model directory as `placement` runs it. The tokenizer's files count as decoding."""
+    vocabulary = [
+        p for p in sorted(directory.iterdir()) if p.name.startswith(("tokenizer", "chat_template", "vocab"))
+    ]
+    tokens = hashlib.sha256(b"".join(p.read_bytes() for p in vocabulary)).hexdigest()
+    return Identity(
+        name=name,
+        source=directory.name,
+        weights=fingerprint(directory),
+        runtime=runtime(),
+        device=placement.device,
+        dtype=placement.dtype,
+        batch_size=placement.batch_size,
+        decoding={**decoding, "search": "greedy", "tokenizer": tokens[:16]},
+    )
 
 
 @lru_cache(maxsize=16)

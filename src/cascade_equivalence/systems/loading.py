@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.pocket import fetch
 from cascade_equivalence.pocket.registry import EMBEDDED
-
-if TYPE_CHECKING:
-    import torch
 
 Role = Literal["asr", "llm"]
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where and how a model runs."""
+    """Where and how a model runs: a torch device and dtype by name, trials per batch."""
 
-    device: torch.device
-    dtype: torch.dtype
+    device: str
+    dtype: str
     batch_size: int
 
 
@@ -42,12 +39,14 @@ def locate(model_id: str, say: Callable[[str], None]) -> Path:
         return Path(model_id).resolve()
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()
         say(f"{model_id}: from the Hugging Face hub or its local cache")
         return Path(
-            snapshot_download(model_id, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"])
+            snapshot_download(
+                model_id, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+            )
         )
     except Exception as error:
         raise ModelError(
@@ -65,19 +64,17 @@ def place(role: Role, device: str, dtype: str, batch_size: int | None) -> Placem
     import torch
 
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        device = (
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        )
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
         raise ModelError(f"device '{device}': {error}") from None
     if dtype == "auto":
-        if resolved.type != "cpu":
-            kind = torch.bfloat16
-        else:
-            kind = torch.bfloat16 if role == "asr" and _native_bfloat16() else torch.float32
-    else:
-        kind = getattr(torch, dtype)
-    return Placement(resolved, kind, batch_size or {"asr": 16, "llm": 16}[role])
+        on_cpu = resolved.type == "cpu" and not (role == "asr" and _native_bfloat16())
+        dtype = "float32" if on_cpu else "bfloat16"
+    return Placement(device, dtype, batch_size or 16)
 
 
 def _native_bfloat16() -> bool:

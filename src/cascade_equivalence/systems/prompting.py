@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from cascade_equivalence.errors import ModelError
@@ -18,26 +20,31 @@ _SPOKEN = "\u2063spoken\u2063"
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A prompt in tokens, split where the content goes.
-
-    `before` + content + `after` + one of `continuations`. `digest` names the wording (not the content, nor
-    the item's own options).
-    """
+    """A prompt in tokens, split where the content goes: `before` + content + `after` + one of `continuations`."""
 
     before: tuple[int, ...]
     after: tuple[int, ...]
     labels: tuple[str, ...]
     continuations: tuple[tuple[int, ...], ...]
     stop: str | None
-    digest: str
 
 
-def style_of(backbone: Backbone, wanted: Literal["auto", "plain", "chat"]) -> Style:
-    """`auto` is chat where the tokenizer has a template. Raises `ModelError` for chat without one."""
-    has_template = bool(getattr(backbone.tokenizer, "chat_template", None))
+def style_of(name: str, directory: Path, wanted: Literal["auto", "plain", "chat"]) -> Style:
+    """`auto` is chat where the model brings a template. Raises `ModelError` for chat without one."""
+    config = directory / "tokenizer_config.json"
+    has_template = (directory / "chat_template.jinja").is_file() or (
+        config.is_file() and "chat_template" in json.loads(config.read_text(encoding="utf-8"))
+    )
     if wanted == "chat" and not has_template:
-        raise ModelError(f"LLM '{backbone.identity.name}' has no chat template; write prompt: plain")
+        raise ModelError(f"LLM '{name}' has no chat template; write prompt: plain")
     return ("chat" if has_template else "plain") if wanted == "auto" else wanted
+
+
+def wording(style: Style, task: Task, item: Item) -> str:
+    """Digest of everything a prompt says but the content: instruction, shots, options, cue."""
+    plain = task.form.plain(item, task.shots)
+    said = [plain.before, plain.after] if style == "plain" else list(task.form.chat(item))
+    return digest_of([style, *said, plain.labels, plain.continuations])
 
 
 def render(backbone: Backbone, style: Style, task: Task, item: Item) -> Rendered:
@@ -57,7 +64,6 @@ def render(backbone: Backbone, style: Style, task: Task, item: Item) -> Rendered
         labels=plain.labels,
         continuations=tuple(tuple(backbone.encode(c)) for c in plain.continuations),
         stop=stop,
-        digest=digest_of([style, before, after if task.form.kind != "options" else task.form.asked]),
     )
 
 

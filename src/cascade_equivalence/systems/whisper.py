@@ -16,7 +16,6 @@ import torch
 
 from cascade_equivalence.audio.clip import RATE, Clip, Samples
 from cascade_equivalence.errors import ModelError
-from cascade_equivalence.systems.identity import Identity, fingerprint, runtime
 from cascade_equivalence.systems.loading import Placement
 
 Padding = Literal["stock", "short"]
@@ -55,7 +54,7 @@ class Whisper:
 
         try:
             model = WhisperForConditionalGeneration.from_pretrained(
-                directory, dtype=placement.dtype, use_safetensors=True
+                directory, dtype=getattr(torch, placement.dtype), use_safetensors=True
             )
             self._features = WhisperFeatureExtractor.from_pretrained(directory)
             self._tokenizer = WhisperTokenizer.from_pretrained(directory)
@@ -69,16 +68,6 @@ class Whisper:
         self._suppressed_first = torch.tensor(decoding.begin_suppress_tokens or [], dtype=torch.long)
         self._end: int = self._model.config.eos_token_id
         self._prompt = self._prompt_ids(decoding)
-        self.identity = Identity(
-            name=name,
-            source=str(directory.name),
-            weights=fingerprint(directory),
-            runtime=runtime(),
-            device=placement.device.type,
-            dtype=str(placement.dtype).removeprefix("torch."),
-            batch_size=placement.batch_size,
-            decoding={"task": "transcribe", "language": "en", "search": "greedy", "padding": padding},
-        )
 
     def _prompt_ids(self, decoding: Any) -> list[int]:
         start = [self._model.config.decoder_start_token_id]
@@ -98,7 +87,9 @@ class Whisper:
         endless = [n for n, transcript in found.items() if not transcript.complete and lengths[n] < stock]
         if endless:
             found |= dict(zip(endless, self._decode([pieces[n][1] for n in endless], stock), strict=True))
-        return [_join([found[n] for n, (owner, _) in enumerate(pieces) if owner == i]) for i in range(len(clips))]
+        return [
+            _join([found[n] for n, (owner, _) in enumerate(pieces) if owner == i]) for i in range(len(clips))
+        ]
 
     def _padded(self, samples: Samples) -> int:
         """Samples the encoder gets for a piece."""
@@ -110,7 +101,9 @@ class Whisper:
     def _decode(self, samples: Sequence[Samples], length: int) -> list[Transcript]:
         spoken_s = max(len(piece) for piece in samples) / RATE
         with torch.inference_mode():
-            return self._greedy(self.encode(samples, length), min(int(20 + TOKENS_PER_S * spoken_s), MAX_TOKENS))
+            return self._greedy(
+                self.encode(samples, length), min(int(20 + TOKENS_PER_S * spoken_s), MAX_TOKENS)
+            )
 
     def encode(self, samples: Sequence[Samples], length: int) -> torch.Tensor:
         """Encoder states of waveforms padded to `length` samples, shape (batch, length / 320, width)."""
@@ -121,7 +114,7 @@ class Whisper:
             padding="max_length",
             max_length=length,
             truncation=True,
-        ).input_features.to(self._placement.device, self._placement.dtype)
+        ).input_features.to(self._placement.device, self._model.dtype)
         encoder = self._model.model.encoder
         # The encoder's forward insists on 30 s; its layers do not.
         hidden = torch.nn.functional.gelu(encoder.conv1(features))
@@ -166,7 +159,9 @@ class Whisper:
         complete = (~running).tolist()
         texts = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [
-            Transcript(text.strip(), float(total[i]) / (int(lengths[i]) + complete[i]), int(lengths[i]), complete[i])
+            Transcript(
+                text.strip(), float(total[i]) / (int(lengths[i]) + complete[i]), int(lengths[i]), complete[i]
+            )
             for i, text in enumerate(texts)
         ]
 
@@ -190,7 +185,8 @@ def _join(parts: list[Transcript]) -> Transcript:
     tokens = sum(p.tokens for p in parts)
     return Transcript(
         text=" ".join(p.text for p in parts if p.text),
-        logprob=sum(p.logprob * (p.tokens + p.complete) for p in parts) / sum(p.tokens + p.complete for p in parts),
+        logprob=sum(p.logprob * (p.tokens + p.complete) for p in parts)
+        / sum(p.tokens + p.complete for p in parts),
         tokens=tokens,
         complete=all(p.complete for p in parts),
     )

@@ -12,6 +12,8 @@ from typing import Literal
 
 from cascade_equivalence.tasks.item import Choice, Item
 
+Kind = Literal["labels", "options", "open"]
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -39,7 +41,7 @@ class Form:
     """
 
     name: str
-    kind: Literal["labels", "options", "open"]
+    kind: Kind
     sufficient: bool | None
     instruction: str
     heard: str

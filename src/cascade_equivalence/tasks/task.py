@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.errors import UsageError
-from cascade_equivalence.tasks.form import Form
+from cascade_equivalence.tasks.form import Form, Kind
 from cascade_equivalence.tasks.forms import FORMS
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.manifest import read_manifest
@@ -62,16 +62,13 @@ def load_task(
 
     Raises `UsageError` for an unknown name or an unusable manifest.
     """
-    if manifest is None:
-        if name not in shipped_tasks():
-            raise UsageError(f"no task '{name}'; there are: {', '.join(shipped_tasks())} (or give a manifest)")
-        path, form = corpus_dir() / f"{name}.jsonl", FORMS[name]
-    else:
-        path = manifest
-        form = replace(FORMS[name], shots=()) if name in FORMS else None
+    if manifest is None and name not in shipped_tasks():
+        raise UsageError(f"no task '{name}'; there are: {', '.join(shipped_tasks())} (or give a manifest)")
+    path = manifest or corpus_dir() / f"{name}.jsonl"
     rows = read_manifest(path, where)
-    if form is None:
-        form = _general_form(name, rows)
+    form = FORMS[name] if name in FORMS else _general_form(name, rows)
+    if manifest is not None:
+        form = replace(form, shots=())
     items = tuple(item for item in rows if item.split != "dev")
     dev = tuple(item for item in rows if item.split == "dev")
     if not items:
@@ -85,7 +82,7 @@ def load_task(
 def _general_form(name: str, items: tuple[Item, ...]) -> Form:
     question = next((item.question for item in items if item.question and item.question != item.text), None)
     same = len({item.choices for item in items}) == 1
-    kind = "open" if not items[0].choices else "labels" if same else "options"
+    kind: Kind = "open" if not items[0].choices else "labels" if same else "options"
     instruction = question if question and kind == "labels" else "Listen and answer."
     return Form(name, kind, None, instruction, heard="Text:", asked="Answer:")
 

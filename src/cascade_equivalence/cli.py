@@ -1,0 +1,62 @@
+"""`ceq`: the command line. Each command is a module of `commands`, imported light."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from cascade_equivalence import __version__, commands
+from cascade_equivalence.errors import CeqError
+
+DESCRIPTION = "Measure whether a speech LLM is more than the ASR → LLM cascade that shares its backbone."
+EPILOG = """examples:
+  ceq run                                  the pocket study: embedded models, minutes on a laptop
+  ceq run study.yaml --out runs/mine       your own models, tasks and conditions; resumes where it stopped
+  ceq report runs/mine                     rebuild the report from the journal, no models needed
+
+exit status: 0 done, 1 the run or a gate failed, 2 wrong use"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    top = argparse.ArgumentParser(
+        "ceq", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    top.add_argument("--version", action="version", version=f"ceq {__version__}")
+    subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, module in commands.modules().items():
+        sub = subparsers.add_parser(
+            name,
+            help=module.HELP,
+            description=module.HELP,
+            epilog=module.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(sub)
+        sub.set_defaults(main=module.main)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    args = parser().parse_args(arguments)
+    try:
+        status: int = args.main(args)
+    except CeqError as error:
+        print(f"ceq {args.command}: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print(f"ceq {args.command}: interrupted; what was committed is kept", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except OSError as error:
+        print(f"ceq {args.command}: {error}", file=sys.stderr)
+        return 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""The plan: every trial of every arm, and the key that says whether it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cascade_equivalence.audio.clip import RATE
+from cascade_equivalence.audio.condition import Condition
+from cascade_equivalence.systems.arms import Mode
+from cascade_equivalence.systems.identity import Identity, digest_of
+from cascade_equivalence.systems.loading import Placement
+from cascade_equivalence.systems.prompting import Style, wording
+from cascade_equivalence.tasks.item import Item
+from cascade_equivalence.tasks.task import Task
+
+GOLD_CONDITION = "text"
+"""The condition under which answers to the gold text are filed: no audio is involved, so it is asked once."""
+
+RECIPE = 1
+"""Raised when the code changes what a clip, transcript or answer is for the same inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """A model to be loaded when something needs it."""
+
+    name: str
+    directory: Path
+    placement: Placement
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPlan:
+    """A text arm: `asr` None reads the gold text."""
+
+    name: str
+    llm: str
+    style: Style
+    asr: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Item × condition: one stimulus, identical for every arm."""
+
+    item: Item
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a run needs, resolved. `models` by their name in the study; `talkers` is the babble manifest."""
+
+    tasks: tuple[Task, ...]
+    conditions: tuple[Condition, ...]
+    models: dict[str, ModelPlan]
+    paddings: dict[str, Literal["stock", "short"]]
+    arms: tuple[ArmPlan, ...]
+    answer: Mode
+    seed: int
+    talkers: Path
+
+    def mode(self, task: Task) -> Mode:
+        """Closed tasks as the study says, open ones always by generation."""
+        return "generate" if task.form.kind == "open" else self.answer
+
+    def trials(self, task: Task, arm: ArmPlan | None = None) -> list[Trial]:
+        """The trials of a task, conditions outermost; the gold arm's without conditions."""
+        conditions = (Condition(GOLD_CONDITION, ()),) if arm and arm.asr is None else self.conditions
+        return [Trial(item, condition) for condition in conditions for item in task.items]
+
+    def hears(self) -> bool:
+        """Whether any arm needs audio."""
+        return any(arm.asr for arm in self.arms)
+
+    def clip_key(self, source: str, condition: Condition) -> str:
+        """Key of a clip made from audio with content hash `source`."""
+        steps = [(step.name, step.value) for step in condition.steps]
+        return digest_of([RECIPE, RATE, source, steps, self.seed if steps else None])
+
+    def transcript_key(self, asr: str, clip: str) -> str:
+        """Key of an ASR's transcript of a clip."""
+        return digest_of([RECIPE, self.models[asr].identity.digest(), clip])
+
+    def reply_key(self, arm: ArmPlan, task: Task, item: Item, content: str) -> str:
+        """Key of what the arm's LLM says to one content, shared by all arms on that LLM."""
+        llm = self.models[arm.llm].identity.digest()
+        return digest_of([RECIPE, llm, self.mode(task), wording(arm.style, task, item), content])
+
+    def answer_key(self, arm: ArmPlan, task: Task, trial: Trial) -> str:
+        """Key of an arm's answer on a trial: a hash of the recipe."""
+        asr = self.models[arm.asr].identity.digest() if arm.asr else None
+        llm = self.models[arm.llm].identity.digest()
+        item = trial.item
+        source = str(item.audio) if arm.asr else item.text
+        recipe = [RECIPE, arm.name, asr, llm, self.mode(task), wording(arm.style, task, item)]
+        return digest_of([*recipe, task.name, item.id, source, trial.condition.name, self.seed])
+
+    def offset_key(self, arm: ArmPlan, task: Task) -> str:
+        """Fact under which the calibration offset of an LLM and prompt is kept."""
+        calibration = [(item.id, item.text) for item in task.calibration]
+        words = wording(arm.style, task, task.items[0])
+        return f"offset:{digest_of([self.models[arm.llm].identity.digest(), words, calibration])}"
+
+    def work(self) -> Iterator[tuple[ArmPlan, Task]]:
+        """Arms in order, each with its tasks."""
+        for arm in self.arms:
+            for task in self.tasks:
+                yield arm, task
