@@ -52,9 +52,10 @@ def mcnemar(b: int, c: int) -> McNemar:
     point = math.exp(gammaln(n + 1) - gammaln(fewer + 1) - gammaln(n - fewer + 1) - n * math.log(2.0))
     exact = min(1.0, 2.0 * tail)
     mid = 1.0 if b == c else min(1.0, 2.0 * tail - point)
-    chi2 = max(abs(b - c) - 1, 0) ** 2 / n
+    chi2 = (abs(b - c) - 1) ** 2 / n
     method: Method = "exact" if n < 25 else "chi2-cc"
-    p = exact if method == "exact" else math.erfc(math.sqrt(chi2 / 2.0))
+    # At b = c the corrected statistic overshoots zero; the data speak for no difference at all.
+    p = exact if method == "exact" else 1.0 if b == c else math.erfc(math.sqrt(chi2 / 2.0))
     return McNemar(b, c, p, exact, mid, chi2, method)
 
 
