@@ -1,0 +1,7 @@
+"""Reads other tools' prediction files into the arrays that `agreement` takes."""
+
+from .join import Joined, join
+from .predictions import Predictions
+from .read import read
+
+__all__ = ["Joined", "Predictions", "join", "read"]

@@ -1,0 +1,206 @@
+"""Bootstrap weights that all pairs of a task share, so that differences between pairs are paired."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Weights = NDArray[np.float32] | NDArray[np.float64]
+
+# One block of weights stays below this many entries: 64 MB as float32.
+_BLOCK_ENTRIES = 16_000_000
+# Below this the blocks of a Resamples are kept, so that the next pair finds them made.
+_KEPT_ENTRIES = 48_000_000
+# A matrix product beats sorting and adding up to about this many classes.
+MOST_DENSE_CLASSES = 48
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """`resamples` bootstrap draws of n items, as weights on sampled units.
+
+    A unit is an item, a cluster of items, or (for a pair on its own) a pattern: all items with the same
+    answers. Drawing units by pattern has the same distribution as drawing items and costs next to nothing.
+    Within each stratum as many units are drawn as it has, so strata keep their size.
+    Two objects made with the same arguments hold the same weights: same `token`, hence paired results.
+    """
+
+    n: int
+    resamples: int
+    seed: int
+    unit: Ints = field(repr=False)
+    """(n,) the unit of each item."""
+    share: Floats = field(repr=False)
+    """(units,) what one item contributes to its unit: 1, or 1 / size for a pattern."""
+    chances: tuple[Floats, ...] | None = field(repr=False)
+    """Per stratum, the probability of each of its units; None when they are equally likely."""
+    bounds: tuple[int, ...] = field(repr=False)
+    """Units of stratum s are bounds[s] … bounds[s + 1] − 1."""
+    draws: tuple[int, ...] = field(repr=False)
+    """Per stratum, how many units are drawn."""
+    clustered: bool
+    token: str
+    _kept: list[Weights] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def units(self) -> int:
+        """How many units there are to draw from."""
+        return self.bounds[-1]
+
+    @property
+    def sampled(self) -> int:
+        """How many units one resample draws: items, or clusters."""
+        return sum(self.draws)
+
+    @staticmethod
+    def draw(
+        n: int,
+        *,
+        resamples: int = 10_000,
+        seed: int = 0,
+        clusters: object = None,
+        strata: object = None,
+    ) -> Resamples:
+        """Weights for the n items of a task, to be given to every comparison on these items in this order.
+
+        clusters: (n,) any values; items of one cluster are drawn together (within its stratum).
+        strata: (n,) any values; each stratum keeps its number of items (or of clusters).
+        """
+        _check(n, resamples)
+        stratum = codes(strata, n, "strata")
+        cluster = np.arange(n, dtype=np.int64) if clusters is None else codes(clusters, n, "clusters")
+        # Units are numbered stratum by stratum, so that a stratum is a run of units.
+        key = stratum * (int(cluster.max(initial=0)) + 1) + cluster
+        distinct, unit = np.unique(key, return_inverse=True)
+        unit = unit.astype(np.int64)
+        of_stratum = distinct // (int(cluster.max(initial=0)) + 1)
+        bounds = _bounds(of_stratum, int(stratum.max(initial=0)) + 1)
+        draws = tuple(int(b - a) for a, b in itertools.pairwise(bounds))
+        token = _token(n, resamples, seed, unit, np.asarray(bounds), clusters is not None)
+        share = np.ones(len(distinct))
+        return Resamples(n, resamples, seed, unit, share, None, bounds, draws, clusters is not None, token)
+
+    @staticmethod
+    def of_patterns(pattern: Ints, stratum: Ints, *, resamples: int = 10_000, seed: int = 0) -> Resamples:
+        """Weights for independent items on which every statistic asked for depends on `pattern` alone."""
+        n = len(pattern)
+        _check(n, resamples)
+        key = stratum * (int(pattern.max(initial=0)) + 1) + pattern
+        distinct, unit, size = np.unique(key, return_inverse=True, return_counts=True)
+        unit = unit.astype(np.int64)
+        of_stratum = distinct // (int(pattern.max(initial=0)) + 1)
+        bounds = _bounds(of_stratum, int(stratum.max(initial=0)) + 1)
+        parts = [size[a:b] for a, b in itertools.pairwise(bounds)]
+        chances = tuple(part / part.sum() for part in parts)
+        draws = tuple(int(part.sum()) for part in parts)
+        token = _token(n, resamples, seed, unit, np.asarray(bounds), False) + "p"
+        return Resamples(n, resamples, seed, unit, 1.0 / size, chances, bounds, draws, False, token)
+
+    def blocks(self) -> Iterator[Weights]:
+        """The weights, (b, units) at a time, `resamples` rows in all; row sums are the units drawn."""
+        if self._kept:
+            yield from self._kept
+            return
+        keep = self.resamples * self.units <= _KEPT_ENTRIES
+        made: list[Weights] = []
+        step = max(1, _BLOCK_ENTRIES // self.units)
+        for number, start in enumerate(range(0, self.resamples, step)):
+            block = self._block(np.random.default_rng([self.seed, number]), min(step, self.resamples - start))
+            if keep:
+                made.append(block)
+            yield block
+        self._kept.extend(made)
+
+    def _block(self, rng: np.random.Generator, rows: int) -> Weights:
+        # Whole numbers below 2**24 add up exactly in float32, whose products run twice as fast.
+        exact = np.float32 if self.n < 2**24 else np.float64
+        out = np.empty((rows, self.units), dtype=exact)
+        for s, (a, b) in enumerate(itertools.pairwise(self.bounds)):
+            if self.chances is not None:
+                out[:, a:b] = rng.multinomial(self.draws[s], self.chances[s], size=rows)
+                continue
+            width = b - a
+            drawn = rng.integers(width, size=(rows, width), dtype=np.int64)
+            drawn += np.arange(rows, dtype=np.int64)[:, None] * width
+            out[:, a:b] = np.bincount(drawn.ravel(), minlength=rows * width).reshape(rows, width)
+        return out
+
+    def sums(self, columns: NDArray[np.generic]) -> Floats:
+        """(n, m) values per item → (resamples, m) weighted sums."""
+        total = self.total(columns)
+        return np.concatenate([total(w) for w in self.blocks()])
+
+    def total(self, columns: NDArray[np.generic]) -> Callable[[Weights], Floats]:
+        """(n, m) values per item → a function from a block of weights (b, units) to sums (b, m)."""
+        if self.units == self.n and bool((self.unit == np.arange(self.n)).all()):
+            per_unit = np.asarray(columns, dtype=np.float64)
+        else:
+            per_unit = np.empty((self.units, columns.shape[1]))
+            for j in range(columns.shape[1]):
+                per_unit[:, j] = np.bincount(self.unit, weights=columns[:, j], minlength=self.units)
+            per_unit *= self.share[:, None]
+        as_single = per_unit.astype(np.float32)
+
+        def apply(w: Weights) -> Floats:
+            # float32 only where nothing is lost: whole numbers whose largest sum stays below 2**24.
+            if w.dtype == np.float32 and whole:
+                return (w @ as_single).astype(np.float64)
+            return np.asarray(w, dtype=np.float64) @ per_unit
+
+        limit = self.sampled * float(np.abs(per_unit).max(initial=0.0))
+        whole = limit < 2**24 and bool((per_unit == np.rint(per_unit)).all())
+        return apply
+
+    def count(self, labels: Ints, classes: int) -> Callable[[Weights], Floats]:
+        """(n,) codes 0 … classes − 1 → a function from a block of weights to counts (b, classes)."""
+        if classes <= MOST_DENSE_CLASSES:
+            return self.total(labels[:, None] == np.arange(classes)[None, :])
+        order = np.argsort(labels, kind="stable")
+        unit, share = self.unit[order], self.share[self.unit[order]]
+        present, starts = np.unique(labels[order], return_index=True)
+
+        def apply(w: Weights) -> Floats:
+            out = np.zeros((len(w), classes))
+            step = max(1, _BLOCK_ENTRIES // (2 * self.n))
+            for a in range(0, len(w), step):
+                weighed = w[a : a + step, unit] * share
+                out[a : a + step, present] = np.add.reduceat(weighed, starts, axis=1)
+            return out
+
+        return apply
+
+
+def codes(values: object, n: int, name: str) -> Ints:
+    """Any (n,) values → codes 0 … (number of distinct values − 1); None → all 0."""
+    if values is None:
+        return np.zeros(n, dtype=np.int64)
+    array = np.asarray(values)
+    if array.shape != (n,):
+        raise ValueError(f"{name} must have shape ({n},), got {array.shape}")
+    return np.unique(array, return_inverse=True)[1].astype(np.int64)
+
+
+def _bounds(of_stratum: NDArray[np.int64], strata: int) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.searchsorted(of_stratum, np.arange(strata + 1)))
+
+
+def _token(n: int, resamples: int, seed: int, unit: Ints, bounds: NDArray[np.int64], clustered: bool) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(f"{n} {resamples} {seed} {clustered}".encode())
+    digest.update(np.ascontiguousarray(unit).tobytes())
+    digest.update(np.ascontiguousarray(bounds, dtype=np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def _check(n: int, resamples: int) -> None:
+    if n < 1:
+        raise ValueError("there is no item to resample")
+    if resamples < 2:
+        raise ValueError(f"at least 2 resamples are needed, got {resamples}")

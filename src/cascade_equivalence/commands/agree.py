@@ -1,0 +1,218 @@
+"""`ceq agree`: how far two prediction files agree, and what follows from it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..agreement import ErrorOverlap, Interval, PairAgreement
+    from ..logs import Joined, Predictions
+
+HELP = "compare two prediction files item by item: κ, accuracy difference, shared errors, verdict"
+
+EPILOG = """\
+examples:
+  ceq agree speech_llm.jsonl cascade.jsonl                    rows with id, prediction and (optionally) label
+  ceq agree a.csv b.parquet --gold labels.jsonl --json        any two formats, joined by id
+  ceq agree left.eval right.eval                              inspect_ai logs
+  ceq agree samples_a.jsonl samples_b.jsonl                   lm-evaluation-harness sample logs
+  ceq agree log.jsonl log.jsonl --left-key pred.a --right-key pred.b
+  ceq agree graded.jsonl graded.jsonl --left-key correct.a --right-key correct.b --graded
+  ceq agree --validate                                        planted pairs: does the verdict come out right?
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("left", nargs="?", metavar="LEFT", help="predictions of one system")
+    parser.add_argument("right", nargs="?", metavar="RIGHT", help="predictions of the other system")
+    parser.add_argument("--gold", metavar="FILE", help="gold labels by id; else those in the two files")
+    parser.add_argument("--margin", type=float, default=0.03, help="of equal accuracy (default: 0.03)")
+    parser.add_argument(
+        "--ceiling", type=float, metavar="KAPPA", help="κ of two cascades on these items (default: none, 1)"
+    )
+    parser.add_argument("--left-key", metavar="K", help="field of LEFT to compare (dotted for nested fields)")
+    parser.add_argument("--right-key", metavar="K", help="field of RIGHT to compare")
+    parser.add_argument("--gold-key", metavar="K", help="field with the gold label")
+    parser.add_argument("--id-key", metavar="K", help="field with the item's id")
+    parser.add_argument(
+        "--graded",
+        action="store_true",
+        help="the fields say right or wrong (true/false, 1/0) instead of labels",
+    )
+    parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap (default: 10000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--validate", action="store_true", help="check the instrument on planted pairs instead"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    from ..errors import UsageError
+
+    if args.validate:
+        return _validate(args)
+    if args.left is None or args.right is None:
+        raise UsageError("two prediction files are needed: ceq agree LEFT RIGHT")
+    if not 0.0 < args.margin < 1.0:
+        raise UsageError(f"--margin is a fraction between 0 and 1 (0.03 is 3 points), not {args.margin:g}")
+    if args.ceiling is not None and not 0.0 < args.ceiling <= 1.0:
+        raise UsageError(f"--ceiling is a κ above 0 and at most 1, not {args.ceiling:g}")
+    if not 2 <= args.resamples <= 1_000_000:
+        raise UsageError(f"--resamples must lie between 2 and 1000000, not {args.resamples}")
+    if args.seed < 0:
+        raise UsageError(f"--seed must not be negative, got {args.seed}")
+
+    from ..agreement import compare
+    from ..logs import join, read
+
+    left = read(args.left, key=args.left_key, gold_key=args.gold_key, id_key=args.id_key)
+    right = read(args.right, key=args.right_key, gold_key=args.gold_key, id_key=args.id_key)
+    gold = None
+    if args.gold is not None:
+        gold = read(args.gold, gold_key=args.gold_key, id_key=args.id_key, only_gold=True)
+    if args.graded:
+        left, right, gold = _graded(left), _graded(right), None
+    joined = join(left, right, gold)
+    if not joined.labels:
+        raise UsageError("not one valid prediction in the two files: every common item is INVALID in both")
+    pair = compare(
+        joined.left,
+        joined.right,
+        joined.gold,
+        classes=len(joined.labels),
+        clusters=joined.clusters,
+        resamples=args.resamples,
+        seed=args.seed,
+        margin=args.margin,
+        ceiling=args.ceiling,
+    )
+    if args.json:
+        print(json.dumps(_object(pair, joined, left, right), ensure_ascii=False, allow_nan=False))
+    else:
+        print(_summary(pair, joined, left, right))
+    return 0
+
+
+def _graded(predictions: Predictions) -> Predictions:
+    """Right or wrong as labels "true" and "false", with "true" as everyone's gold label."""
+    from dataclasses import replace
+
+    from ..errors import UsageError
+
+    words = {
+        "true": "true",
+        "1": "true",
+        "C": "true",
+        "false": "false",
+        "0": "false",
+        "I": "false",
+        None: None,
+    }
+    strange = {p for p in predictions.predictions if p not in words}
+    if strange:
+        shown = ", ".join(sorted(map(str, strange))[:5])
+        raise UsageError(f"{predictions.path}: --graded expects true/false or 1/0, there is: {shown}")
+    graded = [words[p] for p in predictions.predictions]
+    return replace(predictions, predictions=graded, gold=["true"] * len(predictions), notes=())
+
+
+def _object(pair: PairAgreement, joined: Joined, left: Predictions, right: Predictions) -> dict[str, Any]:
+    out = pair.to_json()
+    notes = out["notes"]
+    assert isinstance(notes, dict)
+    out["notes"] = notes | joined.notes
+    out["labels"] = list(joined.labels) if len(joined.labels) <= 100 else None
+    out["unmatched"] = {side: len(ids) for side, ids in joined.unmatched.items()}
+    out["files"] = {
+        side: {"path": file.path, "format": file.format, "items": len(file)}
+        for side, file in (("left", left), ("right", right))
+    }
+    return out
+
+
+def _summary(pair: PairAgreement, joined: Joined, left: Predictions, right: Predictions) -> str:
+    rows: list[tuple[str, str]] = [
+        ("left", f"{left.path} ({left.format}, {len(left)} items)"),
+        ("right", f"{right.path} ({right.format}, {len(right)} items)"),
+        ("compared", f"{pair.n} items, {pair.k} labels" + _clusters(pair)),
+        ("INVALID", f"left {_percent(pair.invalid_left)}, right {_percent(pair.invalid_right)}"),
+        ("agreement", f"{_percent(pair.agreement)} (by chance {_percent(pair.expected)})"),
+        ("kappa", f"{_interval(pair.kappa)}, at most {_number(pair.kappa_max)} with these label frequencies"),
+        ("", f"jointly valid items {_interval(pair.kappa_valid)}; AC1 {_number(pair.ac1)}"),
+        ("", f"prevalence index {pair.prevalence_index:.3f}, bias index {pair.bias_index:.3f}"),
+    ]
+    accuracy, test, same = pair.accuracy, pair.mcnemar, pair.equivalence
+    if accuracy is not None and test is not None and same is not None:
+        d = accuracy.difference
+        rows += [
+            ("accuracy", f"left {_share(accuracy.left)}, right {_share(accuracy.right)}"),
+            ("", f"difference {_points(d.value)} points [{_points(d.low)}, {_points(d.high)}]"),
+            (
+                "McNemar",
+                f"only left right {test.b}, only right right {test.c}, p = {test.p:.3g} ({test.method})",
+            ),
+            (
+                "TOST",
+                f"within ±{100 * same.margin:g} points: {'yes' if same.passed else 'not shown'}, "
+                f"p = {same.p:.3g}",
+            ),
+        ]
+        overlap = pair.error_overlap
+        if overlap.value is not None:
+            rows.append(
+                (
+                    "error overlap",
+                    f"{_interval(overlap)} over {overlap.joint_errors} joint errors, by chance "
+                    f"{_number(overlap.chance)}; error Jaccard {_number(pair.error_jaccard)}",
+                )
+            )
+    notes = pair.notes | joined.notes
+    lines = [f"{name:<14}{text}" for name, text in rows]
+    lines += ["", f"{(pair.verdict.name or 'no verdict').upper()}: {pair.verdict.reason}"]
+    lines += ["", *(f"note ({name}): {text}" for name, text in notes.items())] if notes else []
+    return "\n".join(lines)
+
+
+def _clusters(pair: PairAgreement) -> str:
+    if pair.clusters is None:
+        return ""
+    return f" in {pair.clusters} groups (design effect {pair.design_effect:.2f})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _points(share: float | None) -> str:
+    return "undefined" if share is None else f"{100 * share:+.1f}"
+
+
+def _interval(interval: Interval | ErrorOverlap) -> str:
+    if interval.low is None or interval.high is None:
+        return _number(interval.value)
+    return f"{_number(interval.value)} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def _share(interval: Interval) -> str:
+    if interval.value is None or interval.low is None or interval.high is None:
+        return "undefined"
+    return f"{100 * interval.value:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def _validate(args: argparse.Namespace) -> int:
+    from ..agreement.planted import validate
+
+    results = validate(seed=args.seed)
+    if args.json:
+        print(json.dumps([r.to_json() for r in results], allow_nan=False))
+    else:
+        for r in results:
+            print(f"{'ok  ' if r.passed else 'FAIL'} {r.name}: {r.summary}")
+    return 0 if all(r.passed for r in results) else 1

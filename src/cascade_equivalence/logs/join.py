@@ -1,0 +1,126 @@
+"""Two prediction files (and gold labels) on their common items, as the arrays that `agreement` takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from .predictions import Predictions, named
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Joined:
+    """n common items. Codes number `labels`; −1 is INVALID in predictions and "none" in gold."""
+
+    ids: list[str]
+    labels: tuple[str, ...]
+    left: NDArray[np.int64] = field(repr=False)
+    right: NDArray[np.int64] = field(repr=False)
+    gold: NDArray[np.int64] | None = field(repr=False)
+    clusters: NDArray[np.int64] | None = field(repr=False)
+    unmatched: dict[str, list[str]]
+    """Per file (left, right, gold) the ids that the other files lack."""
+    notes: dict[str, str]
+
+
+def join(left: Predictions, right: Predictions, gold: Predictions | None = None) -> Joined:
+    """Joins by id, in the left file's order.
+
+    gold: a file of gold labels; without it the gold labels in the two files are used.
+    Raises UsageError if no id is common or the two files contradict each other on a label.
+    """
+    import numpy as np
+
+    place = {i: n for n, i in enumerate(right.ids)}
+    rows = [(n, place[i]) for n, i in enumerate(left.ids) if i in place]
+    if not rows:
+        raise UsageError(
+            f"no common ids: {left.path} has {named(left.ids, 3)}; {right.path} has {named(right.ids, 3)}"
+        )
+    ids = [left.ids[n] for n, _ in rows]
+    unmatched = {
+        "left": [i for i in left.ids if i not in place],
+        "right": _without(right.ids, left.ids, len(rows)),
+    }
+    golds = _gold(ids, rows, left, right, gold, unmatched)
+    a = [left.predictions[n] for n, _ in rows]
+    b = [right.predictions[n] for _, n in rows]
+    seen: set[str | None] = {*a, *b, *(golds or ())}
+    labels = tuple(sorted(x for x in seen if x is not None))
+    code: dict[str | None, int] = {x: n for n, x in enumerate(labels)} | {None: -1}
+    notes = {f"unmatched_{k}": f"{len(v)} ids not compared: {named(v)}" for k, v in unmatched.items() if v}
+    for side, file in (("left", left), ("right", right), ("gold_file", gold)):
+        if file is not None and file.notes:
+            notes[side] = "; ".join(file.notes)
+    if golds is not None and not {*a, *b}.intersection(g for g in golds if g is not None):
+        notes["labels"] = "no prediction equals any gold label: do the files name their labels alike?"
+
+    def coded(values: list[str | None]) -> NDArray[np.int64]:
+        return np.fromiter((code[x] for x in values), dtype=np.int64, count=len(values))
+
+    return Joined(
+        ids=ids,
+        labels=labels,
+        left=coded(a),
+        right=coded(b),
+        gold=None if golds is None else coded(golds),
+        clusters=_clusters(rows, left, right),
+        unmatched=unmatched,
+        notes=notes,
+    )
+
+
+def _without(ids: list[str], others: list[str], common: int) -> list[str]:
+    if common == len(ids):
+        return []
+    known = set(others)
+    return [i for i in ids if i not in known]
+
+
+def _gold(
+    ids: list[str],
+    rows: list[tuple[int, int]],
+    left: Predictions,
+    right: Predictions,
+    gold: Predictions | None,
+    unmatched: dict[str, list[str]],
+) -> list[str | None] | None:
+    if gold is not None:
+        if gold.gold is None:
+            raise UsageError(f"{gold.path}: no gold labels in it")
+        by_id = dict(zip(gold.ids, gold.gold, strict=True))
+        unmatched["gold"] = [i for i in ids if i not in by_id]
+        if len(unmatched["gold"]) == len(ids):
+            raise UsageError(f"{gold.path}: no gold label for any compared id; it has {named(gold.ids, 3)}")
+        return [by_id.get(i) for i in ids]
+    ours = None if left.gold is None else [left.gold[n] for n, _ in rows]
+    theirs = None if right.gold is None else [right.gold[n] for _, n in rows]
+    if ours is None or theirs is None:
+        return ours or theirs
+    differ = [i for i, x, y in zip(ids, ours, theirs, strict=True) if None not in (x, y) and x != y]
+    if differ:
+        raise UsageError(
+            f"the two files have different gold labels for {len(differ)} ids ({named(differ)}); are they the "
+            "same items? --gold FILE decides"
+        )
+    return [x if x is not None else y for x, y in zip(ours, theirs, strict=True)]
+
+
+def _clusters(rows: list[tuple[int, int]], left: Predictions, right: Predictions) -> NDArray[np.int64] | None:
+    import numpy as np
+
+    if left.groups is not None:
+        groups = [left.groups[n] for n, _ in rows]
+    elif right.groups is not None:
+        groups = [right.groups[n] for _, n in rows]
+    else:
+        return None
+    number: dict[object, int] = {}
+    # An item of no group is a cluster of its own.
+    keys = (g if g is not None else n for n, g in enumerate(groups))
+    return np.fromiter((number.setdefault(k, len(number)) for k in keys), dtype=np.int64, count=len(groups))

@@ -1,0 +1,49 @@
+"""What every reader returns: one system's predictions by item id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ..errors import UsageError
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One prediction file. Lists are parallel, one entry per item, in the file's order."""
+
+    path: str
+    format: str
+    """Which tool wrote it: jsonl, csv, parquet, lm-eval, lmms-eval, inspect or voicebench."""
+    ids: list[str]
+    predictions: list[str | None]
+    """None is INVALID."""
+    gold: list[str | None] | None = None
+    """Gold labels if the file has them; None for an item without one."""
+    groups: list[str | None] | None = None
+    """Which items belong together, if the file says so."""
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def checked(predictions: Predictions) -> Predictions:
+    """The same predictions, unless there are none or an id occurs twice: both are errors."""
+    if not predictions.ids:
+        raise UsageError(f"{predictions.path}: no predictions in it")
+    if len(set(predictions.ids)) < len(predictions.ids):
+        seen: set[str] = set()
+        twice = [i for i in predictions.ids if i in seen or seen.add(i)]  # type: ignore[func-returns-value]
+        raise UsageError(
+            f"{predictions.path}: {len(twice)} ids occur more than once ({named(dict.fromkeys(twice))}); "
+            "each item may have one prediction per file"
+        )
+    return predictions
+
+
+def named(ids: Iterable[str], most: int = 5) -> str:
+    """A few ids for a message, and how many more there are."""
+    every = list(ids)
+    shown = ", ".join(f"{i[:57]}…" if len(i) > 60 else i for i in every[:most])
+    return shown if len(every) <= most else f"{shown} and {len(every) - most} more"
