@@ -41,8 +41,8 @@ def main(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
     reporter = ConsoleReporter(console)
     plan = build_plan(study, base, reporter.say)
-    execute(plan, directory, reporter)
     record(study, plan, directory)
+    execute(plan, directory, reporter)
 
     from cascade_equivalence.commands.report import write
 

@@ -153,6 +153,11 @@ class Journal:
         found = self._db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
         return json.loads(found[0]) if found else default
 
+    def facts(self, prefix: str) -> list[Any]:
+        """All facts whose key starts with `prefix`, by key."""
+        found = self._db.execute("SELECT value FROM facts WHERE key LIKE ? ORDER BY key", (f"{prefix}%",)).fetchall()
+        return [json.loads(value) for (value,) in found]
+
     def rows(self, kind: type[R], keys: Iterable[str] | None = None) -> dict[str, R]:
         """Rows of a kind by key: all, or those of `keys` that are there."""
         select = f"SELECT * FROM {_TABLES[kind]}"  # noqa: S608

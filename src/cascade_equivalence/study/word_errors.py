@@ -1,0 +1,90 @@
+"""Word error rates of the ASRs on the clips of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cascade_equivalence.agreement import Interval
+from cascade_equivalence.run.journal import AnswerRow, TranscriptRow
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class WordErrors:
+    """Corpus WER of one ASR on one task and condition, after Whisper's English text normaliser.
+
+    rate: total errors over total reference words, percentile bootstrap over utterances. incomplete: transcripts
+    that did not end by themselves.
+    """
+
+    asr: str
+    task: str
+    condition: str
+    n: int
+    rate: Interval
+    logprob: float
+    incomplete: int
+
+
+def word_errors(
+    study: Mapping[str, Any],
+    tasks: list[Mapping[str, Any]],
+    given: Mapping[str, Mapping[str, list[AnswerRow | None]]],
+    transcripts: Mapping[str, TranscriptRow],
+) -> tuple[WordErrors, ...]:
+    """WER per (ASR, task, condition) over the items whose spoken text is known."""
+    from whisper_normalizer.english import EnglishTextNormalizer
+
+    normalise = EnglishTextNormalizer()
+    found = []
+    first_arm = {spec["asr"]: arm for arm, spec in reversed(study["arms"].items()) if spec["asr"]}
+    for asr, arm in reversed(first_arm.items()):
+        for task in tasks:
+            spoken = {item["id"]: normalise(item["text"]) for item in task["items"] if item["text"]}
+            for condition in study["conditions"]:
+                rows = [
+                    (row.item, transcripts[row.transcript])
+                    for row in given[arm][task["name"]]
+                    if row and row.transcript and row.condition == condition and spoken.get(row.item)
+                ]
+                if rows:
+                    found.append(_rate(asr, task["name"], condition, rows, spoken, normalise))
+    return tuple(found)
+
+
+def _rate(
+    asr: str,
+    task: str,
+    condition: str,
+    rows: list[tuple[str, TranscriptRow]],
+    spoken: Mapping[str, str],
+    normalise: Callable[[str], str],
+) -> WordErrors:
+    import jiwer
+
+    counts = []
+    for item, transcript in rows:
+        said = normalise(transcript.text)
+        words = len(spoken[item].split())
+        out = jiwer.process_words(spoken[item], said) if said else None
+        errors = words if out is None else out.substitutions + out.deletions + out.insertions
+        counts.append((errors, words))
+    table = np.array(counts, dtype=np.float64)
+    draws = np.random.default_rng(0).integers(len(table), size=(RESAMPLES, len(table)))
+    totals = table[draws].sum(axis=1)
+    low, high = np.percentile(totals[:, 0] / totals[:, 1], [2.5, 97.5])
+    rate = table[:, 0].sum() / table[:, 1].sum()
+    return WordErrors(
+        asr=asr,
+        task=task,
+        condition=condition,
+        n=len(rows),
+        rate=Interval(float(rate), float(low), float(high)),
+        logprob=float(np.mean([t.logprob for _, t in rows])),
+        incomplete=sum(not t.complete for _, t in rows),
+    )
