@@ -60,7 +60,7 @@ def parse_condition(text: str) -> Condition:
             raise UsageError(f"condition '{text}': no step '{part.strip()}'; there are: {valid}")
         if match["name"] == "clean":
             if match["value"] is not None:
-                raise UsageError(f"condition '{text}': 'clean' takes no value")
+                raise UsageError(f"condition '{text}': 'clean' takes no value; there are: {valid}")
             continue
         unit = _UNITS[match["name"]]
         if match["value"] is None or match["unit"] != unit:
