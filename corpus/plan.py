@@ -133,7 +133,7 @@ def rendering() -> list[Row]:
 
 def babble() -> list[Row]:
     texts = json.loads((HERE / "texts/babble.json").read_text(encoding="utf-8"))["texts"]
-    pairs = zip(texts, voices("babble"), strict=True)
+    pairs = zip(texts, itertools.cycle(voices("babble")), strict=False)
     return [
         {
             "id": f"babble-{number}",
