@@ -57,9 +57,7 @@ def make(task: str, out: Path, engine: Synthesizer, limit: int | None) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", action="append", choices=NAMES, help="repeat for several; default all")
     parser.add_argument("--limit", type=int, help="only the first so many rows")
     parser.add_argument("--out", type=Path, required=True)

@@ -18,21 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import jiwer
-from cascade_equivalence.systems.loading import locate, place
-from cascade_equivalence.systems.whisper import Whisper
 from plan import CORPUS, TASKS, read
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from cascade_equivalence.audio.clip import read_clip
+from cascade_equivalence.systems.loading import locate, place
+from cascade_equivalence.systems.whisper import Whisper
 
 BATCH = 16
 
 
 def transcripts(asr: Whisper, rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str]]:
     """Rows with what was heard, clips of like length together."""
-    clips = sorted(
-        ((read_clip(CORPUS / row["audio"]), row) for row in rows), key=lambda pair: pair[0].seconds
-    )
+    clips = sorted(((read_clip(CORPUS / row["audio"]), row) for row in rows), key=lambda pair: pair[0].seconds)
     for start in range(0, len(clips), BATCH):
         batch = clips[start : start + BATCH]
         heard = asr.transcribe([clip for clip, _ in batch])
@@ -50,9 +48,7 @@ def errors(reference: str, heard: str) -> tuple[int, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--asr", action="append", help="default: whisper-base and whisper-tiny.en")
     parser.add_argument("--task", action="append", choices=[*TASKS, "rendering", "retest"])
     parser.add_argument("--padding", choices=["short", "stock"], default="short")
@@ -61,9 +57,7 @@ def main() -> None:
     totals: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
     for name in given.asr or ["whisper-base", "whisper-tiny.en"]:
         place_of_asr = place("asr", "auto", "auto", BATCH)
-        asr = Whisper(
-            name, locate(name, lambda line: print(line, file=sys.stderr)), place_of_asr, given.padding
-        )
+        asr = Whisper(name, locate(name, lambda line: print(line, file=sys.stderr)), place_of_asr, given.padding)
         for task in given.task or [*TASKS, "rendering", "retest"]:
             rows = [row for row in read(CORPUS / f"{task}.jsonl") if row["split"] == "test"]
             for row, heard in transcripts(asr, rows):
@@ -83,9 +77,8 @@ def main() -> None:
                         file.write(json.dumps(line, ensure_ascii=False) + "\n")
             print(f"{name} {task} done", file=sys.stderr, flush=True)
     order = ["all", "task", "voice", "rendering"]
-    for (name, kind, group), (wrong, words) in sorted(
-        totals.items(), key=lambda t: (t[0][0], order.index(t[0][1]))
-    ):
+    for name, kind, group in sorted(totals, key=lambda key: (key[0], order.index(key[1]), key[2])):
+        wrong, words = totals[name, kind, group]
         print(f"{name}\t{kind}\t{group}\t{wrong / words:.4f}\t{wrong}/{words}")
 
 
