@@ -42,7 +42,7 @@ def make(task: str, out: Path, engine: Synthesizer, limit: int | None) -> None:
         path = out / row["audio"]
         if not path.exists():
             clip = speak(row, engine)
-            sound.write_opus(path, clip, sound.OPUS_BITS["babble" if task == "babble" else "items"])
+            sound.write_opus(path, clip, sound.OPUS_BITS.get(task, sound.OTHER_OPUS_BITS))
             spoken += len(clip) / sound.FILE_RATE
             if number % 20 == 0:
                 took = time.monotonic() - started
@@ -57,9 +57,7 @@ def make(task: str, out: Path, engine: Synthesizer, limit: int | None) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", action="append", choices=NAMES, help="repeat for several; default all")
     parser.add_argument("--limit", type=int, help="only the first so many rows")
     parser.add_argument("--out", type=Path, required=True)

@@ -133,7 +133,7 @@ def rendering() -> list[Row]:
 
 def babble() -> list[Row]:
     texts = json.loads((HERE / "texts/babble.json").read_text(encoding="utf-8"))["texts"]
-    pairs = zip(texts, voices("babble"), strict=True)
+    pairs = zip(texts, itertools.cycle(voices("babble")), strict=False)
     return [
         {
             "id": f"babble-{number}",
@@ -183,9 +183,7 @@ def retest() -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=[*TASKS, "rendering", "babble", "retest"])
     parser.add_argument("--texts", type=Path, help="labelled texts of a task (JSONL)")
     given = parser.parse_args()

@@ -19,8 +19,9 @@ LEVEL = -23.0
 """dBFS, root mean square of the frames that hold speech."""
 PEAK = 0.97
 """No sample above this; louder clips are turned down as a whole."""
-OPUS_BITS = {"items": 14_500, "babble": 16_000}
-"""Bits per second asked of the encoder; short clips come out some 8 % above (container)."""
+OPUS_BITS = {"topic": 14_500, "sentiment": 14_500, "retest": 14_500, "babble": 16_000}
+OTHER_OPUS_BITS = 13_500
+"""Bits per second asked of the encoder; short clips come out some 10 % above (container)."""
 
 _FRAME = 0.02
 _SPEECH = 35.0

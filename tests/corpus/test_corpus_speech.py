@@ -46,7 +46,7 @@ def test_a_sample_of_files_decodes_to_speech_at_its_level(name: str) -> None:
         assert abs(active - wanted) < 3.0, (row["id"], active)
         speech = np.flatnonzero(levels > levels.max() - 40)
         assert speech[0] * 0.02 < 0.35
-        assert (len(levels) - speech[-1]) * 0.02 < 0.5
+        assert (len(levels) - speech[-1]) * 0.02 < 0.7
 
 
 def test_sizes_on_disk() -> None:

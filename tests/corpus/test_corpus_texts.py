@@ -147,7 +147,7 @@ def test_same_words_different_sound() -> None:
 def test_babble_texts_are_not_the_items() -> None:
     def runs(text: str) -> set[tuple[str, ...]]:
         found = words(text)
-        return {tuple(found[start : start + 5]) for start in range(len(found) - 4)}
+        return {tuple(found[start : start + 6]) for start in range(len(found) - 5)}
 
     babble = set().union(*(runs(row["text"]) for row in rows("babble")))
     spoken = set().union(*(runs(row["text"]) for task in [*TASKS, "rendering"] for row in rows(task)))
