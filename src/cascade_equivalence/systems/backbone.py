@@ -78,7 +78,9 @@ class Backbone:
             whole: list[int] = self.tokenizer(text).input_ids
             head = whole[: len(whole) - len(ids)] if whole[-len(ids) :] == ids else []
             bos = self.tokenizer.bos_token_id
-            ids = (head or ([bos] if bos is not None and whole[:1] == [bos] and ids[:1] != [bos] else [])) + ids
+            ids = (
+                head or ([bos] if bos is not None and whole[:1] == [bos] and ids[:1] != [bos] else [])
+            ) + ids
         return ids
 
     def embed(self, ids: Sequence[int]) -> torch.Tensor:
@@ -136,7 +138,9 @@ class Backbone:
                     continue
                 end = slot + len(inner)
                 inputs[row, slot:end] = self.embed(inner)
-                positions[row, slot:end] = torch.arange(past + length, past + length + len(inner), device=device)
+                positions[row, slot:end] = torch.arange(
+                    past + length, past + length + len(inner), device=device
+                )
                 visible[row, slot:end, past + first : past + longest] = True
                 own = torch.ones(len(inner), len(inner), dtype=torch.bool, device=device).tril()
                 visible[row, slot:end, past + slot : past + end] = own
@@ -153,7 +157,9 @@ class Backbone:
         with torch.inference_mode():
             prefix = self._prefix(tuple(before))
             batch, longest = len(states), max(len(s) for s in states)
-            inputs = torch.zeros(batch, longest, states[0].shape[1], device=device, dtype=self.placement.dtype)
+            inputs = torch.zeros(
+                batch, longest, states[0].shape[1], device=device, dtype=self.placement.dtype
+            )
             mask = torch.zeros(batch, prefix.length + longest, dtype=torch.long, device=device)
             mask[:, : prefix.length] = 1
             for row, state in enumerate(states):

@@ -64,7 +64,9 @@ def load_task(
     """
     if manifest is None:
         if name not in shipped_tasks():
-            raise UsageError(f"no task '{name}'; there are: {', '.join(shipped_tasks())} (or give a manifest)")
+            raise UsageError(
+                f"no task '{name}'; there are: {', '.join(shipped_tasks())} (or give a manifest)"
+            )
         path, form = corpus_dir() / f"{name}.jsonl", FORMS[name]
     else:
         path = manifest
