@@ -77,9 +77,7 @@ def test_relabelling_and_row_order_change_nothing(data, random):
     rename = np.array([*names, -1])
     order = np.array(random.sample(range(len(left)), len(left)))
     one = compare(left, right, gold, classes=classes, resamples=50)
-    other = compare(
-        rename[left][order], rename[right][order], rename[gold][order], classes=classes, resamples=50
-    )
+    other = compare(rename[left][order], rename[right][order], rename[gold][order], classes=classes, resamples=50)
     for name in ("agreement", "expected", "kappa_max", "prevalence_index", "bias_index", "ac1", "n_valid"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), abs=1e-12), name
     assert one.kappa.value == pytest.approx(other.kappa.value, abs=1e-12)
@@ -129,9 +127,7 @@ def test_replicates_equal_weighted_kappa_of_scikit_learn():
     pair = compare(left, right, gold, classes=4, weights=weights)
     drawn = np.concatenate(list(weights.blocks())).astype(float)
     for i, w in enumerate(drawn):
-        assert pair.replicates.kappa[i] == pytest.approx(
-            cohen_kappa_score(left, right, sample_weight=w), abs=1e-12
-        )
+        assert pair.replicates.kappa[i] == pytest.approx(cohen_kappa_score(left, right, sample_weight=w), abs=1e-12)
         joint = (left != gold) & (right != gold)
         same = joint & (left == right) & (left != INVALID)
         assert pair.replicates.overlap[i] == pytest.approx(w[same].sum() / w[joint].sum(), abs=1e-12)

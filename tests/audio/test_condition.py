@@ -34,7 +34,9 @@ def test_grammar() -> None:
     assert len(parse_condition("babble@5dB+babble@0dB").steps) == 2
 
 
-@pytest.mark.parametrize("text", ["bable@5dB", "babble", "babble@5", "babble@5%", "clean@3dB", "", "babble@dB", "Clean"])
+@pytest.mark.parametrize(
+    "text", ["bable@5dB", "babble", "babble@5", "babble@5%", "clean@3dB", "", "babble@dB", "Clean"]
+)
 def test_wrong_names_and_units_list_the_valid_ones(text: str) -> None:
     with pytest.raises(UsageError, match="babble@"):
         parse_condition(text)

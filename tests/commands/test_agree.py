@@ -33,8 +33,7 @@ def files(tmp_path):
 
     def write(name, labels, gold_labels=None):
         rows = [
-            {"id": f"i{i}", "prediction": NAMES[x]}
-            | ({} if gold_labels is None else {"label": NAMES[gold_labels[i]]})
+            {"id": f"i{i}", "prediction": NAMES[x]} | ({} if gold_labels is None else {"label": NAMES[gold_labels[i]]})
             for i, x in enumerate(labels)
         ]
         path = tmp_path / name
@@ -168,9 +167,7 @@ def test_all_invalid_is_a_clear_error(tmp_path, capsys):
 
 def test_any_bytes_give_a_result_or_a_clear_error(tmp_path, capsys):
     """Files cut anywhere, and junk, never end in a traceback."""
-    good = "".join(
-        json.dumps({"id": i, "prediction": "xy"[i % 2], "label": "x"}) + "\n" for i in range(5)
-    ).encode()
+    good = "".join(json.dumps({"id": i, "prediction": "xy"[i % 2], "label": "x"}) + "\n" for i in range(5)).encode()
     path, whole = tmp_path / "cut", tmp_path / "whole"
     whole.write_bytes(good)
     rng = np.random.default_rng(0)
@@ -208,9 +205,7 @@ def test_published_logs_by_dotted_keys(capsys):
     words = ("--left-key", "pred.zero_shot", "--right-key", "pred.zero_shot_cot", "--json")
     assert run("agree", path, path, *words) == 0
     out = printed(capsys)
-    expected = json.loads((path.parent / "reference_stats.json").read_text())["csqa_zero_shot_cot"]["pairs"][
-        0
-    ]
+    expected = json.loads((path.parent / "reference_stats.json").read_text())["csqa_zero_shot_cot"]["pairs"][0]
     assert out["kappa"]["value"] == pytest.approx(expected["kappa_predictions"], abs=1e-9)
     assert out["mcnemar"]["b"] == expected["only_a_right"]
     assert out["k"] == 5

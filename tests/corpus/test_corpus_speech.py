@@ -51,8 +51,7 @@ def test_a_sample_of_files_decodes_to_speech_at_its_level(name: str) -> None:
 
 def test_sizes_on_disk() -> None:
     sizes = {
-        name: sum(path.stat().st_size for path in (CORPUS / "audio" / name).iterdir())
-        for name in [*SPOKEN, "babble"]
+        name: sum(path.stat().st_size for path in (CORPUS / "audio" / name).iterdir()) for name in [*SPOKEN, "babble"]
     }
     assert sizes["babble"] <= 3e6
     assert sum(sizes.values()) - sizes["babble"] <= 12e6

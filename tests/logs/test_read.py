@@ -59,9 +59,7 @@ def test_inspect_archive_compressed_the_old_way(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for i in range(3):
             scores = {"match": {"value": "C", "answer": "yes"}} if i else None
-            archive.writestr(
-                f"samples/{i}_epoch_1.json", json.dumps({"id": i, "target": ["yes"], "scores": scores})
-            )
+            archive.writestr(f"samples/{i}_epoch_1.json", json.dumps({"id": i, "target": ["yes"], "scores": scores}))
     log = read(path)
     assert log.ids == ["0", "1", "2"]
     assert log.predictions == [None, "yes", "yes"]
@@ -75,9 +73,7 @@ def test_lm_eval_multiple_choice_is_the_largest_likelihood():
     assert log.gold == [WORDS[i % 4] for i in range(12)]
     rows = [json.loads(x) for x in (FIXTURES / "lm_eval_left_choice.jsonl").read_text().splitlines()]
     # The tool's own accuracy on each item is what our label gives.
-    assert [p == g for p, g in zip(log.predictions, log.gold, strict=True)] == [
-        row["acc"] == 1.0 for row in rows
-    ]
+    assert [p == g for p, g in zip(log.predictions, log.gold, strict=True)] == [row["acc"] == 1.0 for row in rows]
     right = read(FIXTURES / "lm_eval_right_choice.jsonl")
     assert right.predictions != log.predictions
 
@@ -199,9 +195,7 @@ def test_dotted_keys(tmp_path):
 
 
 def test_numbers_and_booleans_meet_their_text(tmp_path):
-    one = read(
-        write(tmp_path, lines(*({"id": i, "prediction": p} for i, p in enumerate([1, 0.0, True, 2.5]))))
-    )
+    one = read(write(tmp_path, lines(*({"id": i, "prediction": p} for i, p in enumerate([1, 0.0, True, 2.5])))))
     other = read(
         write(
             tmp_path,

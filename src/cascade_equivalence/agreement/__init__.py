@@ -1,5 +1,7 @@
 """Agreement of two systems on the same items: pure functions, arrays in, frozen results out."""
 
+from .dependence import Dependence, within_transcript
+from .information import PredictiveInformation, predictive_information
 from .interval import Interval, wilson
 from .kappa import KappaEstimate, KappaGap, marginals
 from .multiplicity import adjust
@@ -7,11 +9,13 @@ from .overlap import ErrorOverlap
 from .pair import INVALID, Accuracy, PairAgreement, compare
 from .paired import Equivalence, McNemar, mcnemar, newcombe, tango, tost
 from .resample import Resamples
+from .spectrum import Place, Reversal, confound, place, reversal
 from .verdict import GoldArm, Verdict, family, kappa_gap, verdict
 
 __all__ = [
     "INVALID",
     "Accuracy",
+    "Dependence",
     "Equivalence",
     "ErrorOverlap",
     "GoldArm",
@@ -20,17 +24,25 @@ __all__ = [
     "KappaGap",
     "McNemar",
     "PairAgreement",
+    "Place",
+    "PredictiveInformation",
     "Resamples",
+    "Reversal",
     "Verdict",
     "adjust",
     "compare",
+    "confound",
     "family",
     "kappa_gap",
     "marginals",
     "mcnemar",
     "newcombe",
+    "place",
+    "predictive_information",
+    "reversal",
     "tango",
     "tost",
     "verdict",
     "wilson",
+    "within_transcript",
 ]

@@ -78,9 +78,7 @@ class ClassAgreement:
         return asdict(self)
 
 
-def by_class(
-    left: Ints, right: Ints, gold: Ints | None, classes: int, stratum: Ints
-) -> tuple[ClassAgreement, ...]:
+def by_class(left: Ints, right: Ints, gold: Ints | None, classes: int, stratum: Ints) -> tuple[ClassAgreement, ...]:
     """left, right, gold: (n,) codes, INVALID (and no gold) = −1 → one entry per label that occurs."""
     out = []
     for s in np.unique(stratum).tolist():

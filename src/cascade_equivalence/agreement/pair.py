@@ -98,9 +98,7 @@ class PairAgreement:
             "k": self.k,
             "agreement": self.agreement,
             "kappa": self.kappa.to_json(),
-            "accuracy": {"left": None, "right": None, "difference": none}
-            if accuracy is None
-            else accuracy.to_json(),
+            "accuracy": {"left": None, "right": None, "difference": none} if accuracy is None else accuracy.to_json(),
             "mcnemar": {"b": None, "c": None, "p": None, "method": None} if test is None else test.to_json(),
             "error_overlap": self.error_overlap.to_json(),
             "equivalence": {"margin": None, "p": None, "passed": None} if same is None else same.to_json(),
@@ -246,9 +244,7 @@ def _against_gold(
     accuracy = Accuracy(
         left=share(a_right, a_effect),
         right=share(b_right, b_effect),
-        difference=Interval(
-            (only_a - only_b) / n, *tango_limits(only_a / effect, only_b / effect, n / effect, z_used)
-        ),
+        difference=Interval((only_a - only_b) / n, *tango_limits(only_a / effect, only_b / effect, n / effect, z_used)),
         difference_newcombe=newcombe(table.both_right, only_a, only_b, table.both_wrong, level),
     )
     joint = ~a_right & ~b_right
@@ -268,9 +264,7 @@ def _against_gold(
     elif overlap.value is None:
         pair.notes["error_overlap"] = "no item that both got wrong"
     elif overlap.low is None:
-        pair.notes["error_overlap"] = (
-            f"{table.both_wrong} joint errors, fewer than {FEWEST_JOINT_ERRORS}: no interval"
-        )
+        pair.notes["error_overlap"] = f"{table.both_wrong} joint errors, fewer than {FEWEST_JOINT_ERRORS}: no interval"
     return replace(
         pair,
         n_gold=n,
@@ -340,9 +334,7 @@ def _own_weights(
     return Resamples.draw(len(a), resamples=resamples, seed=seed, clusters=clusters, strata=strata)
 
 
-def _labels(
-    left: ArrayLike, right: ArrayLike, gold: ArrayLike | None, classes: int
-) -> tuple[Ints, Ints, Ints | None]:
+def _labels(left: ArrayLike, right: ArrayLike, gold: ArrayLike | None, classes: int) -> tuple[Ints, Ints, Ints | None]:
     if classes < 1:
         raise ValueError(f"there must be at least one label, got classes={classes}")
     out: list[Ints | None] = []
@@ -353,16 +345,14 @@ def _labels(
         array = np.asarray(values)
         if array.ndim != 1 or array.dtype.kind not in "iub" or not len(array):
             raise ValueError(
-                f"{name} must be a list of at least one integer label, got {array.dtype} of shape "
-                f"{array.shape}"
+                f"{name} must be a list of at least one integer label, got {array.dtype} of shape {array.shape}"
             )
         array = array.astype(np.int64)
         if out and out[0] is not None and len(array) != len(out[0]):
             raise ValueError(f"left has {len(out[0])} items, {name} has {len(array)}")
         if array.min() < INVALID or array.max() >= classes:
             raise ValueError(
-                f"{name} holds labels from {array.min()} to {array.max()}, "
-                f"allowed are −1 (INVALID) to {classes - 1}"
+                f"{name} holds labels from {array.min()} to {array.max()}, allowed are −1 (INVALID) to {classes - 1}"
             )
         out.append(array)
     a, b, y = out

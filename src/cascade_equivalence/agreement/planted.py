@@ -85,9 +85,7 @@ class Validation:
     def summary(self) -> str:
         counts = ", ".join(f"{name} {count}" for name, count in sorted(self.verdicts.items()))
         reference = "against a ceiling" if self.with_ceiling else "without a ceiling"
-        return (
-            f"{reference}, {counts} of {self.studies} (at least {self.required:.0%} must be {self.expected})"
-        )
+        return f"{reference}, {counts} of {self.studies} (at least {self.required:.0%} must be {self.expected})"
 
     def to_json(self) -> dict[str, object]:
         return {

@@ -99,9 +99,7 @@ class _Columns:
 class _KappaColumns:
     """κ on the items in use, chance agreement being taken within each stratum: block → (b,) κ."""
 
-    def __init__(
-        self, columns: _Columns, left: Ints, right: Ints, use: NDArray[np.bool_], stratum: Ints
-    ) -> None:
+    def __init__(self, columns: _Columns, left: Ints, right: Ints, use: NDArray[np.bool_], stratum: Ints) -> None:
         n, labels = len(left), int(max(left.max(), right.max())) + 1
         present, code = np.unique(
             np.concatenate([stratum * labels + left, stratum * labels + right]), return_inverse=True

@@ -259,9 +259,7 @@ class GoldArm:
         )
 
 
-def family(
-    verdicts: Sequence[Verdict], method: Literal["bh", "holm"] = "bh", level: float = ALPHA
-) -> list[Verdict]:
+def family(verdicts: Sequence[Verdict], method: Literal["bh", "holm"] = "bh", level: float = ALPHA) -> list[Verdict]:
     """The verdicts of one family, adjusted for their number: what does not survive becomes undecided.
 
     Each verdict enters with the p of what it says (of the nearer claim, if undecided). Verdicts that say
@@ -278,9 +276,7 @@ def family(
         if v.name == "undecided" or p <= level:
             out.append(replace(v, p_adjusted=p))
             continue
-        reason = (
-            f"{v.name} on its own, but not among {len(said)} comparisons ({method} p = {p:.3f}); {v.reason}"
-        )
+        reason = f"{v.name} on its own, but not among {len(said)} comparisons ({method} p = {p:.3f}); {v.reason}"
         out.append(replace(v, name="undecided", unadjusted=v.name, reason=reason, p_adjusted=p))
     return out
 

@@ -37,13 +37,9 @@ def read_talkers(manifest: Path) -> tuple[Talker, ...]:
             level = active_power(clip.samples)
             if level == 0:
                 raise AudioError(f"babble recording '{item.id}' is silent")
-            recordings.setdefault(item.speaker or item.id, []).append(
-                clip.samples / np.float32(np.sqrt(level))
-            )
+            recordings.setdefault(item.speaker or item.id, []).append(clip.samples / np.float32(np.sqrt(level)))
     if len(recordings) < TALKERS[0]:
-        raise UsageError(
-            f"{manifest}: babble needs at least {TALKERS[0]} talkers, there are {len(recordings)}"
-        )
+        raise UsageError(f"{manifest}: babble needs at least {TALKERS[0]} talkers, there are {len(recordings)}")
     return tuple(Talker(name, np.concatenate(parts)) for name, parts in sorted(recordings.items()))
 
 

@@ -64,9 +64,7 @@ def parse_condition(text: str) -> Condition:
             continue
         unit = _UNITS[match["name"]]
         if match["value"] is None or match["unit"] != unit:
-            raise UsageError(
-                f"condition '{text}': write {match['name']}@<number>{unit}, e.g. {match['name']}@5{unit}"
-            )
+            raise UsageError(f"condition '{text}': write {match['name']}@<number>{unit}, e.g. {match['name']}@5{unit}")
         steps.append(Step(match["name"], float(match["value"])))
     return Condition(text, tuple(steps))
 

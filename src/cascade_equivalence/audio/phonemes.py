@@ -85,8 +85,7 @@ def _library() -> Any:
         import espeakng_loader
     except ImportError as error:
         raise ModelError(
-            "speaking text needs espeakng-loader, which is not installed: "
-            "pip install 'cascade-equivalence[speech]'"
+            "speaking text needs espeakng-loader, which is not installed: pip install 'cascade-equivalence[speech]'"
         ) from error
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     library.espeak_TextToPhonemes.restype = ctypes.c_char_p

@@ -130,8 +130,7 @@ class KokoroSynthesizer:
             import onnxruntime
         except ImportError as error:
             raise ModelError(
-                "speaking text needs onnxruntime, which is not installed: "
-                "pip install 'cascade-equivalence[speech]'"
+                "speaking text needs onnxruntime, which is not installed: pip install 'cascade-equivalence[speech]'"
             ) from error
         path = self.directory / MODEL_FILE
         if not path.is_file():

@@ -44,9 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap (default: 10000)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument(
-        "--validate", action="store_true", help="check the instrument on planted pairs instead"
-    )
+    parser.add_argument("--validate", action="store_true", help="check the instrument on planted pairs instead")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -156,8 +154,7 @@ def _summary(pair: PairAgreement, joined: Joined, left: Predictions, right: Pred
             ),
             (
                 "TOST",
-                f"within ±{100 * same.margin:g} points: {'yes' if same.passed else 'not shown'}, "
-                f"p = {same.p:.3g}",
+                f"within ±{100 * same.margin:g} points: {'yes' if same.passed else 'not shown'}, p = {same.p:.3g}",
             ),
         ]
         overlap = pair.error_overlap

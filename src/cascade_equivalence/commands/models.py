@@ -30,7 +30,9 @@ def main(args: argparse.Namespace) -> int:
 
     console = Console()
     if args.action == "list":
-        table = Table("name", "role", "what", "licence", "MB", "cached", title=str(fetch.cache_dir()), title_justify="left")
+        table = Table(
+            "name", "role", "what", "licence", "MB", "cached", title=str(fetch.cache_dir()), title_justify="left"
+        )
         for model in EMBEDDED.values():
             cached = "yes" if fetch.is_pulled(model) else "no"
             table.add_row(model.name, model.role, model.what, model.licence, str(model.download_mb), cached)

@@ -22,7 +22,9 @@ def main(args: argparse.Namespace) -> int:
 
     from cascade_equivalence.tasks.task import load_task, shipped_tasks
 
-    table = Table("task", "items", "development", "answers", "text suffices", title="shipped tasks", title_justify="left")
+    table = Table(
+        "task", "items", "development", "answers", "text suffices", title="shipped tasks", title_justify="left"
+    )
     for name in shipped_tasks():
         task = load_task(name)
         answers = "open" if task.form.kind == "open" else ", ".join(task.labels)

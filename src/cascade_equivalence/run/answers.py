@@ -31,9 +31,7 @@ class _Question:
     transcript: str | None
 
 
-def answer_arm(
-    plan: Plan, arm: ArmPlan, clips: Clips, journal: Journal, models: Models, reporter: Reporter
-) -> None:
+def answer_arm(plan: Plan, arm: ArmPlan, clips: Clips, journal: Journal, models: Models, reporter: Reporter) -> None:
     """Answer every trial of an arm that the journal lacks."""
     keys = {task.name: [plan.answer_key(arm, task, t) for t in plan.trials(task, arm)] for task in plan.tasks}
     missing = {key for found in keys.values() for key in journal.missing(AnswerRow, found)}
@@ -49,11 +47,7 @@ def answer_arm(
             for batch in _batches(plan, arm, questions, journal):
                 new = _ask(plan, arm, task, batch, journal, models)
                 replies = journal.rows(ReplyRow, {q.reply for q in batch}) | {row.key: row for row in new}
-                rows = [
-                    _answer(plan, arm, task, q, replies[q.reply], offsets)
-                    for q in batch
-                    if q.answer in missing
-                ]
+                rows = [_answer(plan, arm, task, q, replies[q.reply], offsets) for q in batch if q.answer in missing]
                 if rows:
                     journal.add(*new, *rows)
                 stage.advance(len(rows))
@@ -66,9 +60,7 @@ def _questions(
     for trial, key in zip(plan.trials(task, arm), keys, strict=True):
         if arm.asr is None:
             if trial.item.text is None:
-                raise UsageError(
-                    f"item '{trial.item.id}' has no text, and arm '{arm.name}' reads the gold text"
-                )
+                raise UsageError(f"item '{trial.item.id}' has no text, and arm '{arm.name}' reads the gold text")
             content, clip, transcript = trial.item.text, None, None
         else:
             clip = clips[task.name, trial.item.id, trial.condition.name].sha256
@@ -81,18 +73,12 @@ def _questions(
     return questions
 
 
-def _batches(
-    plan: Plan, arm: ArmPlan, questions: Sequence[_Question], journal: Journal
-) -> list[list[_Question]]:
+def _batches(plan: Plan, arm: ArmPlan, questions: Sequence[_Question], journal: Journal) -> list[list[_Question]]:
     """Batches of the contents this arm is the first to ask about, by length; then all that others asked before.
 
     Which ones are "others'" does not depend on how far this arm has come, so the batches never do either.
     """
-    asked = {
-        key
-        for key, row in journal.rows(ReplyRow, {q.reply for q in questions}).items()
-        if row.asker != arm.name
-    }
+    asked = {key for key, row in journal.rows(ReplyRow, {q.reply for q in questions}).items() if row.asker != arm.name}
     own: dict[str, list[_Question]] = {}
     for question in questions:
         if question.reply not in asked:
@@ -133,9 +119,7 @@ def _ask(
     ]
 
 
-def _offsets(
-    plan: Plan, arm: ArmPlan, task: Task, journal: Journal, models: Models
-) -> tuple[float, ...] | None:
+def _offsets(plan: Plan, arm: ArmPlan, task: Task, journal: Journal, models: Models) -> tuple[float, ...] | None:
     """Each label's mean score over the calibration items' gold text: one per LLM and prompt, for all arms."""
     if task.form.kind != "labels" or plan.mode(task) != "labels" or not task.calibration:
         return None
@@ -164,9 +148,7 @@ def _answer(
     if reply.scores is not None:
         raw = json.loads(reply.scores)
         if len(raw) != len(item.choices):
-            raise RunError(
-                f"item '{item.id}': {len(raw)} scores for {len(item.choices)} choices; delete the journal"
-            )
+            raise RunError(f"item '{item.id}': {len(raw)} scores for {len(item.choices)} choices; delete the journal")
         scores = [s - o for s, o in zip(raw, offsets or [0.0] * len(raw), strict=True)]
         best = max(scores)
         label = item.choices[scores.index(best)].label

@@ -31,9 +31,7 @@ def halving(work: Callable[[Sequence[T]], Sequence[R]], batch: Sequence[T]) -> l
         results = work(batch)
     except (torch.OutOfMemoryError, MemoryError) as error:
         if len(batch) == 1:
-            raise RunError(
-                f"out of memory on a single trial ({error}); use a smaller model or dtype"
-            ) from None
+            raise RunError(f"out of memory on a single trial ({error}); use a smaller model or dtype") from None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         middle = len(batch) // 2

@@ -129,9 +129,7 @@ def transcribe(
             found = halving(model.transcribe, audio)
             journal.add(
                 *(
-                    TranscriptRow(
-                        key, asr, row.sha256, t.text, t.logprob, t.tokens, int(t.complete), seconds, count
-                    )
+                    TranscriptRow(key, asr, row.sha256, t.text, t.logprob, t.tokens, int(t.complete), seconds, count)
                     for key, row, (t, seconds, count) in zip(keys, batch, found, strict=True)
                 )
             )
@@ -142,10 +140,6 @@ def _source(item: Item) -> str:
     if item.audio is None or not item.audio.is_file():
         raise AudioError(
             f"item '{item.id}': "
-            + (
-                f"audio file {item.audio} is missing"
-                if item.audio
-                else "has text but no audio, and an arm needs audio"
-            )
+            + (f"audio file {item.audio} is missing" if item.audio else "has text but no audio, and an arm needs audio")
         )
     return sha256_file(item.audio)

@@ -104,13 +104,9 @@ class Journal:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             with self._writing():
-                self._db.execute(
-                    "CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
-                )
+                self._db.execute("CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
                 for kind, table in _TABLES.items():
-                    columns = ", ".join(
-                        f"{f.name} PRIMARY KEY" if f.name == "key" else f.name for f in fields(kind)
-                    )
+                    columns = ", ".join(f"{f.name} PRIMARY KEY" if f.name == "key" else f.name for f in fields(kind))
                     self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns}) WITHOUT ROWID")
         except (sqlite3.Error, OSError) as error:
             raise RunError(f"{path}: the journal cannot be opened ({error})") from None
@@ -144,9 +140,7 @@ class Journal:
     def put_fact(self, key: str, value: Any) -> None:
         """Set a fact, as JSON."""
         with self._writing():
-            self._db.execute(
-                "INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value, sort_keys=True))
-            )
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value, sort_keys=True)))
 
     def fact(self, key: str, default: Any = None) -> Any:
         """A fact, or `default`."""
@@ -169,9 +163,7 @@ class Journal:
                 wanted = list(keys)
                 for start in range(0, len(wanted), 500):
                     part = wanted[start : start + 500]
-                    found += self._db.execute(
-                        f"{select} WHERE key IN ({', '.join('?' * len(part))})", part
-                    ).fetchall()
+                    found += self._db.execute(f"{select} WHERE key IN ({', '.join('?' * len(part))})", part).fetchall()
         except sqlite3.Error as error:
             raise RunError(f"{self.path}: cannot be read ({error})") from None
         return {row[0]: kind(*row) for row in found}

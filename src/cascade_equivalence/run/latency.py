@@ -16,9 +16,7 @@ from cascade_equivalence.tasks.task import Task
 SAMPLES = 8
 
 
-def sample_latency(
-    plan: Plan, arm: ArmPlan, clips: Clips, journal: Journal, store: ClipStore, models: Models
-) -> None:
+def sample_latency(plan: Plan, arm: ArmPlan, clips: Clips, journal: Journal, store: ClipStore, models: Models) -> None:
     """Answer up to eight trials of the first task one by one, after one warm-up, and keep the seconds by stage."""
     task = plan.tasks[0]
     trials = plan.trials(task, arm)

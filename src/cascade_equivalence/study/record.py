@@ -22,7 +22,9 @@ def record(study: Study, plan: Plan, directory: Path) -> None:
     journal.put_fact(
         "wanted",
         {
-            arm.name: {task.name: [plan.answer_key(arm, task, t) for t in plan.trials(task, arm)] for task in plan.tasks}
+            arm.name: {
+                task.name: [plan.answer_key(arm, task, t) for t in plan.trials(task, arm)] for task in plan.tasks
+            }
             for arm in plan.arms
         },
     )

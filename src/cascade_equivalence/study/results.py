@@ -128,10 +128,7 @@ def analyse(directory: Path) -> Results:
     if not any(row for per in given.values() for rows in per.values() for row in rows):
         raise RunError(f"{directory}: no answers in the journal yet; run the study again to go on")
     cells = tuple(
-        cell
-        for task in tasks
-        for arm in study["arms"]
-        for cell in _cells(task, arm, given[arm][task["name"]], study)
+        cell for task in tasks for arm in study["arms"] for cell in _cells(task, arm, given[arm][task["name"]], study)
     )
     conditions = tuple(study["conditions"])
     comparisons = _comparisons(study, tasks, conditions, cells)

@@ -71,9 +71,7 @@ class Backbone:
             whole: list[int] = self.tokenizer(text).input_ids
             head = whole[: len(whole) - len(ids)] if whole[-len(ids) :] == ids else []
             bos = self.tokenizer.bos_token_id
-            ids = (
-                head or ([bos] if bos is not None and whole[:1] == [bos] and ids[:1] != [bos] else [])
-            ) + ids
+            ids = (head or ([bos] if bos is not None and whole[:1] == [bos] and ids[:1] != [bos] else [])) + ids
         return ids
 
     def embed(self, ids: Sequence[int]) -> torch.Tensor:
@@ -131,9 +129,7 @@ class Backbone:
                     continue
                 end = slot + len(inner)
                 inputs[row, slot:end] = self.embed(inner)
-                positions[row, slot:end] = torch.arange(
-                    past + length, past + length + len(inner), device=device
-                )
+                positions[row, slot:end] = torch.arange(past + length, past + length + len(inner), device=device)
                 visible[row, slot:end, past + first : past + longest] = True
                 own = torch.ones(len(inner), len(inner), dtype=torch.bool, device=device).tril()
                 visible[row, slot:end, past + slot : past + end] = own

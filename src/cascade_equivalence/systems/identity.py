@@ -42,9 +42,7 @@ def digest_of(value: Any) -> str:
 
 def identify(name: str, directory: Path, placement: Placement, **decoding: Any) -> Identity:
     """The identity of a model directory as `placement` runs it. The tokenizer's files count as decoding."""
-    vocabulary = [
-        p for p in sorted(directory.iterdir()) if p.name.startswith(("tokenizer", "chat_template", "vocab"))
-    ]
+    vocabulary = [p for p in sorted(directory.iterdir()) if p.name.startswith(("tokenizer", "chat_template", "vocab"))]
     tokens = hashlib.sha256(b"".join(p.read_bytes() for p in vocabulary)).hexdigest()
     return Identity(
         name=name,

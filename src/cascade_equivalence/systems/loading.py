@@ -44,9 +44,7 @@ def locate(model_id: str, say: Callable[[str], None]) -> Path:
         disable_progress_bars()
         say(f"{model_id}: from the Hugging Face hub or its local cache")
         return Path(
-            snapshot_download(
-                model_id, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
-            )
+            snapshot_download(model_id, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"])
         )
     except Exception as error:
         raise ModelError(
@@ -64,9 +62,7 @@ def place(role: Role, device: str, dtype: str, batch_size: int | None) -> Placem
     import torch
 
     if device == "auto":
-        device = (
-            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        )
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         resolved = torch.device(device)
     except RuntimeError as error:

@@ -87,9 +87,7 @@ class Whisper:
         endless = [n for n, transcript in found.items() if not transcript.complete and lengths[n] < stock]
         if endless:
             found |= dict(zip(endless, self._decode([pieces[n][1] for n in endless], stock), strict=True))
-        return [
-            _join([found[n] for n, (owner, _) in enumerate(pieces) if owner == i]) for i in range(len(clips))
-        ]
+        return [_join([found[n] for n, (owner, _) in enumerate(pieces) if owner == i]) for i in range(len(clips))]
 
     def _padded(self, samples: Samples) -> int:
         """Samples the encoder gets for a piece."""
@@ -101,9 +99,7 @@ class Whisper:
     def _decode(self, samples: Sequence[Samples], length: int) -> list[Transcript]:
         spoken_s = max(len(piece) for piece in samples) / RATE
         with torch.inference_mode():
-            return self._greedy(
-                self.encode(samples, length), min(int(20 + TOKENS_PER_S * spoken_s), MAX_TOKENS)
-            )
+            return self._greedy(self.encode(samples, length), min(int(20 + TOKENS_PER_S * spoken_s), MAX_TOKENS))
 
     def encode(self, samples: Sequence[Samples], length: int) -> torch.Tensor:
         """Encoder states of waveforms padded to `length` samples, shape (batch, length / 320, width)."""
@@ -159,9 +155,7 @@ class Whisper:
         complete = (~running).tolist()
         texts = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [
-            Transcript(
-                text.strip(), float(total[i]) / (int(lengths[i]) + complete[i]), int(lengths[i]), complete[i]
-            )
+            Transcript(text.strip(), float(total[i]) / (int(lengths[i]) + complete[i]), int(lengths[i]), complete[i])
             for i, text in enumerate(texts)
         ]
 
@@ -185,8 +179,7 @@ def _join(parts: list[Transcript]) -> Transcript:
     tokens = sum(p.tokens for p in parts)
     return Transcript(
         text=" ".join(p.text for p in parts if p.text),
-        logprob=sum(p.logprob * (p.tokens + p.complete) for p in parts)
-        / sum(p.tokens + p.complete for p in parts),
+        logprob=sum(p.logprob * (p.tokens + p.complete) for p in parts) / sum(p.tokens + p.complete for p in parts),
         tokens=tokens,
         complete=all(p.complete for p in parts),
     )

@@ -57,9 +57,7 @@ class Form:
 
     def plain(self, item: Item, shots: Sequence[Item]) -> Prompt:
         """The few-shot prompt for a plain language model."""
-        examples = "".join(
-            f"{self.heard} {shot.text}\n{self.asked} {self._answer_word(shot)}\n\n" for shot in shots
-        )
+        examples = "".join(f"{self.heard} {shot.text}\n{self.asked} {self._answer_word(shot)}\n\n" for shot in shots)
         return Prompt(
             before=f"{self.instruction}\n\n{examples}{self.heard}",
             after=f"\n{self.asked}",

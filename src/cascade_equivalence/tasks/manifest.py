@@ -37,9 +37,7 @@ def read_manifest(path: Path, where: Mapping[str, Any] | None = None) -> tuple[I
     seen: dict[str, int] = {}
     for (number, _), item in zip(rows, items, strict=True):
         if item.id in seen:
-            raise UsageError(
-                f"{path}, line {number}: id '{item.id}' is there twice (first on line {seen[item.id]})"
-            )
+            raise UsageError(f"{path}, line {number}: id '{item.id}' is there twice (first on line {seen[item.id]})")
         seen[item.id] = number
     return items
 

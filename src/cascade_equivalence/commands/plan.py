@@ -1,0 +1,130 @@
+"""`ceq plan`: how many items a study needs before it is run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+HELP = "items needed for an equivalence margin, for a κ against its ceiling, and for a κ interval"
+
+EPILOG = """\
+examples:
+  ceq plan --discordance 0.05                        ±3 points with 80 % power, 5 % of items discordant
+  ceq plan --discordance 0.10 --items 400            the power of 400 items
+  ceq plan --discordance 0.05 --kappa 0.93 --ceiling 0.95 --classes 4
+  ceq plan --kappa 0.90 --kappa-width 0.02 --classes 4
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--discordance", type=float, metavar="D", help="expected share of items that one arm alone gets right"
+    )
+    parser.add_argument("--margin", type=float, default=0.03, help="of equal accuracy (default: 0.03)")
+    parser.add_argument("--power", type=float, default=0.8, help="chance to show it (default: 0.8)")
+    parser.add_argument(
+        "--difference", type=float, default=0.0, help="the true accuracy difference to assume (default: 0)"
+    )
+    parser.add_argument("--items", type=int, metavar="N", help="also the power that N items have")
+    parser.add_argument("--kappa", type=float, metavar="K", help="expected κ of the speech LLM and its cascade")
+    parser.add_argument("--ceiling", type=float, metavar="C", help="expected κ of the two cascades")
+    parser.add_argument("--classes", type=int, default=4, help="number of labels, for κ (default: 4)")
+    parser.add_argument("--kappa-width", type=float, metavar="W", help="wanted half width of the κ interval")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def main(args: argparse.Namespace) -> int:
+    from ..errors import UsageError
+
+    if args.discordance is None and args.kappa is None:
+        raise UsageError("say what to expect: --discordance D, or --kappa K")
+    if args.kappa is None and (args.ceiling is not None or args.kappa_width is not None):
+        raise UsageError("--ceiling and --kappa-width need --kappa K")
+    if args.items is not None and args.items < 1:
+        raise UsageError(f"--items must be at least 1, not {args.items}")
+    try:
+        plan = _plan(args)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    print(json.dumps(plan, allow_nan=False) if args.json else _summary(plan))
+    return 0
+
+
+def _plan(args: argparse.Namespace) -> dict[str, object]:
+    from ..agreement import planning
+
+    out: dict[str, object] = {"margin": args.margin, "power": args.power}
+    notes: dict[str, str] = {}
+    if args.discordance is not None:
+        expected = {"margin": args.margin, "difference": args.difference}
+        items = planning.items_for_margin(args.discordance, power=args.power, **expected)
+        accuracy: dict[str, object] = {
+            "discordance": args.discordance,
+            "difference": args.difference,
+            "items": items,
+            "simulated_power": None,
+        }
+        if items is None:
+            inside = abs(args.difference) < args.margin
+            notes["accuracy.items"] = (
+                f"more than {planning.MOST_ITEMS} items"
+                if inside
+                else "the assumed difference is not inside the margin"
+            )
+        else:
+            # The formula's word is checked on the spot.
+            accuracy["simulated_power"] = planning.simulated_power(items, args.discordance, **expected)
+        if args.items is not None:
+            accuracy["given_items"] = args.items
+            accuracy["given_power"] = planning.simulated_power(args.items, args.discordance, **expected)
+        out["accuracy"] = accuracy
+    if args.kappa is not None:
+        settled = planning.items_for_ceiling(args.kappa, args.ceiling, classes=args.classes, power=args.power)
+        kappa: dict[str, object] = {
+            "value": args.kappa,
+            "reference": settled.reference,
+            "epsilon": settled.epsilon,
+            "classes": args.classes,
+            "claim": settled.claim,
+            "items": settled.items,
+        }
+        if settled.items is None:
+            notes["kappa.items"] = "κ lies on the limit itself: no number of items settles it"
+        if args.kappa_width is not None:
+            kappa["half_width"] = args.kappa_width
+            kappa["interval_items"] = planning.items_for_kappa(args.kappa, args.kappa_width, args.classes)
+        out["kappa"] = kappa
+    needed = [part["items"] for part in (out.get("accuracy"), out.get("kappa")) if isinstance(part, dict)]
+    out["items"] = None if None in needed else max(needed)
+    out["notes"] = notes
+    return out
+
+
+def _summary(plan: dict[str, object]) -> str:
+    lines = []
+    accuracy, kappa, notes = plan.get("accuracy"), plan.get("kappa"), plan["notes"]
+    assert isinstance(notes, dict)
+    margin, power = 100 * float(str(plan["margin"])), 100 * float(str(plan["power"]))
+    if isinstance(accuracy, dict):
+        at = f"{100 * accuracy['discordance']:g} % discordant items"
+        if accuracy["difference"]:
+            at += f" and a true difference of {100 * accuracy['difference']:+g} points"
+        if accuracy["items"] is None:
+            lines.append(f"accuracy within ±{margin:g} points: never ({notes['accuracy.items']})")
+        else:
+            lines.append(
+                f"accuracy within ±{margin:g} points: {accuracy['items']} items for {power:g} % power at "
+                f"{at} (simulated: {100 * accuracy['simulated_power']:.0f} %)"
+            )
+        if "given_items" in accuracy:
+            lines.append(f"{accuracy['given_items']} items have {100 * accuracy['given_power']:.0f} % power")
+    if isinstance(kappa, dict):
+        against = f"reference {kappa['reference']:g}, limit {kappa['epsilon']:g} below, {kappa['classes']} labels"
+        needed = notes.get("kappa.items") or f"{kappa['items']} items for {power:g} % power"
+        lines.append(f"kappa {kappa['value']:g} shown {kappa['claim']} ({against}): {needed}")
+        if "interval_items" in kappa:
+            lines.append(
+                f"kappa {kappa['value']:g} ± {kappa['half_width']:g} (95 % interval): "
+                f"{kappa['interval_items'] or 'no feasible number of'} items"
+            )
+    return "\n".join(lines)

@@ -1,0 +1,66 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from .harness import run
+
+
+def test_plan_for_a_margin(capsys):
+    assert run("plan", "--discordance", "0.05", "--items", "200", "--json") == 0
+    out = json.loads(capsys.readouterr().out)
+    assert out["margin"] == 0.03
+    assert 470 <= out["accuracy"]["items"] <= 570
+    assert out["accuracy"]["simulated_power"] == pytest.approx(0.8, abs=0.04)
+    assert out["accuracy"]["given_power"] < 0.3
+    assert "kappa" not in out
+    assert out["items"] == out["accuracy"]["items"]
+
+
+def test_plan_for_kappa(capsys):
+    words = ("plan", "--kappa", "0.93", "--ceiling", "0.95", "--classes", "4", "--kappa-width", "0.02")
+    assert run(*words, "--json") == 0
+    out = json.loads(capsys.readouterr().out)["kappa"]
+    assert out["claim"] == "equivalent"
+    assert out["epsilon"] == 0.05
+    assert out["interval_items"] > 300
+    assert run(*words) == 0
+    assert f"{out['items']} items" in capsys.readouterr().out
+
+
+def test_summary_for_people(capsys):
+    assert run("plan", "--discordance", "0.1", "--difference", "0.01", "--items", "400") == 0
+    out = capsys.readouterr().out
+    assert "accuracy within ±3 points" in out
+    assert "true difference of +1 points" in out
+    assert "400 items have" in out
+    assert run("plan", "--discordance", "0.1", "--difference", "0.05") == 0
+    assert "never (the assumed difference is not inside the margin)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "--discordance D, or --kappa K"),
+        (("--discordance", "0"), "discordance must lie"),
+        (("--discordance", "nan"), "discordance must lie"),
+        (("--discordance", "0.05", "--power", "1"), "power must lie"),
+        (("--discordance", "0.05", "--margin", "-1"), "margin must lie"),
+        (("--discordance", "0.05", "--ceiling", "0.9"), "need --kappa"),
+        (("--discordance", "0.05", "--items", "0"), "at least 1"),
+        (("--kappa", "2"), "kappa must lie"),
+        (("--kappa", "0.9", "--classes", "1"), "at least two labels"),
+    ],
+)
+def test_wrong_use(capsys, words, message):
+    assert run("plan", *words) == 2
+    assert message in capsys.readouterr().out
+
+
+def test_importing_the_command_is_light():
+    code = (
+        "import sys; import cascade_equivalence.commands.plan;"
+        "sys.exit(bool({'numpy', 'scipy', 'rich', 'torch'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
