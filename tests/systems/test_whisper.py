@@ -39,7 +39,7 @@ def test_logprob_is_that_of_the_tokens() -> None:
     model = whisper()
     clip = clips(1)
     (said,) = model.transcribe(clip)
-    tokens = model._tokenizer(" " + said.text, add_special_tokens=False).input_ids + [model._end]
+    tokens = [*model._tokenizer(" " + said.text, add_special_tokens=False).input_ids, model._end]
     features = model._features([clip[0].samples], sampling_rate=RATE, return_tensors="pt").input_features
     ids = torch.tensor([model._prompt + tokens])
     with torch.inference_mode():

@@ -29,6 +29,7 @@ def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from cascade_equivalence.run.execute import execute
+    from cascade_equivalence.run.models import Models
     from cascade_equivalence.run.progress import ConsoleReporter
     from cascade_equivalence.study.build import build_plan, build_tasks
     from cascade_equivalence.study.record import record
@@ -42,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
     reporter = ConsoleReporter(console)
     plan = build_plan(study, base, reporter.say)
     record(study, plan, directory)
-    execute(plan, directory, reporter)
+    execute(plan, Models(plan, reporter), directory, reporter)
 
     from cascade_equivalence.commands.report import write
 

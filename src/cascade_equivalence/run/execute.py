@@ -33,7 +33,7 @@ CLIPS = "clips"
 CLIPS_PER_COMMIT = 32
 
 
-def execute(plan: Plan, directory: Path, reporter: Reporter) -> None:
+def execute(plan: Plan, models: Models, directory: Path, reporter: Reporter) -> None:
     """Do what the journal in `directory` lacks. Raises `RunError`, `AudioError` or `ModelError`; what was
     committed before stays, and the same call goes on from there."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,6 @@ def execute(plan: Plan, directory: Path, reporter: Reporter) -> None:
         try:
             journal.put_fact("environment", environment())
             store = ClipStore(directory / CLIPS)
-            models = Models(plan, reporter)
             clips = make_clips(plan, journal, store, reporter) if plan.hears() else {}
             for asr in dict.fromkeys(arm.asr for arm in plan.arms if arm.asr):
                 transcribe(plan, asr, clips, journal, store, models, reporter)

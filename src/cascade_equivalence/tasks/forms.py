@@ -14,10 +14,15 @@ FORMS: dict[str, Form] = {
             "topic",
             "labels",
             sufficient=True,
-            instruction="Name the topic of each text: World, Sports, Business or Technology.",
+            instruction="Classify each text as politics, sports, business or science.",
             heard="Text:",
-            asked="Topic:",
-            words=(("Sci/Tech", "Technology"),),
+            asked="Category:",
+            words=(
+                ("World", "politics"),
+                ("Sports", "sports"),
+                ("Business", "business"),
+                ("Sci/Tech", "science"),
+            ),
         ),
         Form(
             "sentiment",

@@ -1,0 +1,39 @@
+"""A small real study: three arms on a few shipped items, run as a user would."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ARGUMENTS = ["run", "pocket", "--tasks", "topic", "--limit", "4"]
+
+STEADY = {
+    "clips": "key, task, item, condition, sha256, seconds, snr_db, scale",
+    "transcripts": "key, asr, clip, text, logprob, tokens, complete",
+    "replies": "key, asker, content, scores, text, tokens",
+    "answers": "key, arm, task, item, condition, replicate, mode, reply, clip, transcript, label, tie",
+}
+"""Columns that do not depend on how long something took."""
+
+
+def command(out: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "cascade_equivalence", *(arguments or ARGUMENTS), "--out", str(out)]
+
+
+def run(out: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(out, *arguments), capture_output=True, text=True, check=False, env=os.environ | environment
+    )
+
+
+def contents(out: Path) -> dict[str, list[Any]]:
+    """Every steady column of every row, by table."""
+    db = sqlite3.connect(out / "journal.sqlite")
+    try:
+        return {t: db.execute(f"SELECT {c} FROM {t} ORDER BY key").fetchall() for t, c in STEADY.items()}
+    finally:
+        db.close()

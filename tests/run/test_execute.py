@@ -1,0 +1,94 @@
+"""A real study end to end: complete, resumable, and doing nothing twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.run.small import contents, run
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run")
+    ran = run(out)
+    assert ran.returncode == 0, ran.stderr
+    return out
+
+
+def test_every_trial_is_answered(done: Path) -> None:
+    rows = contents(done)
+    assert len(rows["clips"]) == 4 * 3
+    assert len(rows["transcripts"]) == 4 * 3 * 2
+    assert len(rows["answers"]) == 4 + 2 * 4 * 3
+    assert {row[-2] for row in rows["answers"]} <= {"World", "Sports", "Business", "Sci/Tech"}
+
+
+def test_clips_of_a_condition_are_shared_by_all_arms(done: Path) -> None:
+    db = sqlite3.connect(done / "journal.sqlite")
+    clips = db.execute("SELECT item, condition, COUNT(DISTINCT clip) FROM answers WHERE clip NOTNULL GROUP BY 1, 2")
+    assert {count for _, _, count in clips} == {1}
+
+
+def test_equal_contents_are_asked_once(done: Path) -> None:
+    db = sqlite3.connect(done / "journal.sqlite")
+    asked, distinct = db.execute("SELECT COUNT(*), COUNT(DISTINCT content) FROM replies").fetchone()
+    assert asked == distinct
+
+
+def test_timings_are_kept(done: Path) -> None:
+    db = sqlite3.connect(done / "journal.sqlite")
+    assert db.execute("SELECT MIN(compute_s) > 0, MIN(batch_size) > 0 FROM replies").fetchone() == (1, 1)
+    assert db.execute("SELECT MIN(compute_s) > 0, MIN(batch_size) > 0 FROM transcripts").fetchone() == (1, 1)
+    facts = [json.loads(v) for (v,) in db.execute("SELECT value FROM facts WHERE key LIKE 'latency:%'")]
+    assert {f["arm"] for f in facts} == {"gold", "cascade-s", "cascade-w"}
+    assert all(stage["llm"] > 0 for f in facts for stage in f["stages"])
+
+
+def test_running_again_does_no_model_work(done: Path) -> None:
+    before = contents(done)
+    again = run(done)
+    assert again.returncode == 0
+    assert "loading" not in again.stderr
+    assert "to do" not in again.stderr
+    assert contents(done) == before
+
+
+def test_more_items_only_add_what_is_missing(done: Path) -> None:
+    db = sqlite3.connect(done / "journal.sqlite")
+    before = set(db.execute("SELECT key, batch_size FROM transcripts"))
+    ran = run(done, "run", "pocket", "--tasks", "topic", "--limit", "5", "--arms", "gold,cascade-w")
+    assert ran.returncode == 0, ran.stderr
+    assert "asr-s" not in ran.stderr
+    assert before <= set(db.execute("SELECT key, batch_size FROM transcripts"))
+    assert db.execute("SELECT COUNT(*) FROM transcripts").fetchone()[0] == 4 * 3 * 2 + 3
+
+
+def test_report_is_rebuilt_without_models(done: Path, tmp_path: Path) -> None:
+    (done / "report.html").unlink()
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "cascade_equivalence", "report", str(done)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"CEQ_CACHE": str(tmp_path)},
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert (done / "report.html").is_file()
+    assert "| torch" not in ran.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_at_once_are_refused(done: Path) -> None:
+    from filelock import FileLock
+
+    with FileLock(done / "run.lock"):
+        ran = run(done)
+    assert ran.returncode == 1
+    assert "another process is running this study" in ran.stderr
