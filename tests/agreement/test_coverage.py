@@ -1,4 +1,4 @@
-"""Coverage and error rates by simulation: a short run always, the full one (2,000 studies each) when asked."""
+"""Coverage and error rates by simulation: a short run always, the full one (2,000 studies) when asked."""
 
 import importlib.util
 from pathlib import Path
