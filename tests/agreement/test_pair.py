@@ -278,3 +278,19 @@ def test_a_single_item_has_a_defined_result():
     other = compare([1], [2], [1], classes=4)
     assert other.kappa.value == 0.0
     assert _finite(other.to_json())
+
+
+def test_pooled_indices_count_the_labels_of_each_task():
+    _, l1, r1 = arms(1, n=400, classes=4, flipped=0.1)
+    _, l2, r2 = arms(2, n=600, classes=2, flipped=0.3)
+    pooled = compare(
+        np.concatenate([l1, l2]),
+        np.concatenate([r1, r2]),
+        classes=4,
+        strata=np.repeat([0, 1], [400, 600]),
+        resamples=50,
+    )
+    one, two = compare(l1, r1, classes=4, resamples=50), compare(l2, r2, classes=2, resamples=50)
+    for name in ("prevalence_index", "bias_index"):
+        expected = 0.4 * getattr(one, name) + 0.6 * getattr(two, name)
+        assert getattr(pooled, name) == pytest.approx(expected, abs=1e-12)

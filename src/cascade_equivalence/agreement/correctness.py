@@ -80,41 +80,38 @@ class ClassAgreement:
 
 def by_class(left: Ints, right: Ints, gold: Ints | None, classes: int, stratum: Ints) -> tuple[ClassAgreement, ...]:
     """left, right, gold: (n,) codes, INVALID (and no gold) = −1 → one entry per label that occurs."""
+    cells = (int(stratum.max(initial=0)) + 1) * classes
+    size = np.bincount(stratum)
+
+    def count(labels: Ints, use: NDArray[np.bool_]) -> Ints:
+        use = use & (labels >= 0)
+        return np.bincount(stratum[use] * classes + labels[use], minlength=cells)
+
+    everywhere = np.ones(len(left), dtype=bool)
+    in_left, in_right = count(left, everywhere), count(right, everywhere)
+    both = count(left, left == right)
+    used = (in_left > 0) | (in_right > 0)
+    of_gold: tuple[Ints, ...] = ()
+    if gold is not None:
+        wrong = (left != gold) & (right != gold)
+        of_gold = (
+            count(gold, everywhere),
+            count(gold, left == gold),
+            count(gold, right == gold),
+            count(gold, wrong),
+            count(gold, wrong & (left == right) & (left >= 0)),
+        )
+        used |= of_gold[0] > 0
     out = []
-    for s in np.unique(stratum).tolist():
-        at = stratum == s
-        a, b = left[at], right[at]
-        y = gold[at] if gold is not None else None
-        n = len(a)
-        used = np.unique(np.concatenate([a, b] if y is None else [a, b, y]))
-        for label in used[(used >= 0) & (used < classes)].tolist():
-            in_a, in_b = a == label, b == label
-            count_a, count_b, both = int(in_a.sum()), int(in_b.sum()), int((in_a & in_b).sum())
-            expected = count_a * count_b + (n - count_a) * (n - count_b)
-            agreed = n - count_a - count_b + 2 * both
-            entry = ClassAgreement(
-                stratum=s,
-                label=label,
-                left=count_a,
-                right=count_b,
-                both=both,
-                kappa=None if expected == n * n else (agreed * n - expected) / (n * n - expected),
-                positive_agreement=_share(2 * both, count_a + count_b),
-            )
-            out.append(entry if y is None else _with_gold(entry, a, b, y == label))
+    for cell in np.flatnonzero(used).tolist():
+        s, label = divmod(cell, classes)
+        n, a, b, ab = int(size[s]), int(in_left[cell]), int(in_right[cell]), int(both[cell])
+        expected = a * b + (n - a) * (n - b)
+        agreed = n - a - b + 2 * ab
+        kappa = None if expected == n * n else (agreed * n - expected) / (n * n - expected)
+        gold_counts = (int(counts[cell]) for counts in of_gold)
+        out.append(ClassAgreement(s, label, a, b, ab, kappa, _share(2 * ab, a + b), *gold_counts))
     return tuple(out)
-
-
-def _with_gold(entry: ClassAgreement, a: Ints, b: Ints, is_gold: NDArray[np.bool_]) -> ClassAgreement:
-    wrong = is_gold & (a != entry.label) & (b != entry.label)
-    fields = asdict(entry) | {
-        "gold": int(is_gold.sum()),
-        "left_correct": int((is_gold & (a == entry.label)).sum()),
-        "right_correct": int((is_gold & (b == entry.label)).sum()),
-        "joint_errors": int(wrong.sum()),
-        "same_errors": int((wrong & (a == b) & (a >= 0)).sum()),
-    }
-    return ClassAgreement(**fields)
 
 
 def _share(part: int, whole: int) -> float | None:

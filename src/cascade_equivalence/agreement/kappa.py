@@ -59,7 +59,9 @@ def marginals(left: Ints, right: Ints, categories: int, stratum: Ints | None = N
     expected = float(weight @ (a * b).sum(axis=1))
     highest = float(weight @ np.minimum(a, b).sum(axis=1))
     mean = (a + b) / 2.0
-    used = max(categories, 2)
+    # Pooled tasks have different numbers of labels; each counts those that occur in it.
+    occurring = (mean > 0.0).sum(axis=1) if strata > 1 else np.array([categories])
+    used = np.maximum(occurring, 2)
     prevalence = float(weight @ ((used * mean.max(axis=1) - 1.0) / (used - 1.0)))
     bias = float(weight @ (0.5 * np.abs(a - b).sum(axis=1)))
     # 1 − Σ p·p rounds to something other than 0 where both arms are constant; counts decide instead.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from .interval import Interval, critical, normal_quantile, wilson_limits
 from .kappa import KappaEstimate, KappaGap, correlation
 from .multiplicity import adjust
-from .paired import tango_limits
+from .paired import tango_z
 
 if TYPE_CHECKING:
     from .pair import PairAgreement
@@ -143,22 +143,26 @@ class _Rule:
     gap: KappaGap | None
     epsilon: float
 
-    def accuracy(self, z: float, growth: float = 1.0) -> tuple[float, float] | None:
-        test, same = self.pair.mcnemar, self.pair.equivalence
-        if test is None or same is None:
+    def accuracy_limits(self) -> tuple[float, float] | None:
+        same = self.pair.equivalence
+        if same is None or same.interval.low is None or same.interval.high is None:
             return None
-        scale = growth / self.pair.design_effect
-        n = self.pair.n_gold * scale
-        return tango_limits(test.b * scale, test.c * scale, n, critical(z, self.pair.clusters))
+        return same.interval.low, same.interval.high
 
     def name(self, z: float | None = None, growth: float = 1.0) -> Name:
         z = _z(ALPHA) if z is None else z
         within: list[bool] = []
         outside: list[bool] = []
-        limits, same = self.accuracy(z, growth), self.pair.equivalence
-        if limits is not None and same is not None:
-            within.append(-same.margin < limits[0] and limits[1] < same.margin)
-            outside.append(limits[0] > same.margin or limits[1] < -same.margin)
+        test, same = self.pair.mcnemar, self.pair.equivalence
+        if test is not None and same is not None:
+            # The limits lie within (outside) the margin exactly where the score test at the margin says so,
+            # which spares finding them.
+            scale = growth / self.pair.design_effect
+            b, c, n = test.b * scale, test.c * scale, self.pair.n_gold * scale
+            bound = critical(z, self.pair.clusters)
+            above_low, above_high = tango_z(b, c, n, -same.margin), tango_z(b, c, n, same.margin)
+            within.append(above_low >= bound and above_high <= -bound)
+            outside.append(above_low < -bound or above_high > bound)
         if self.gap is not None:
             low, high = self.gap.limits(z, growth)
             within.append(high <= self.epsilon)
@@ -204,7 +208,7 @@ class _Rule:
     def reason(self, name: Name, needed: int | None, has_ceiling: bool) -> str:
         parts = []
         z = _z(ALPHA)
-        limits, same, accuracy = self.accuracy(z), self.pair.equivalence, self.pair.accuracy
+        limits, same, accuracy = self.accuracy_limits(), self.pair.equivalence, self.pair.accuracy
         if limits is not None and same is not None and accuracy is not None:
             difference = accuracy.difference.value or 0.0
             parts.append(

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from ..agreement import ErrorOverlap, Interval, PairAgreement
     from ..logs import Joined, Predictions
 
+# Beyond this many labels they are free answers: listing them one by one would bury the rest.
+_MOST_CLASSES = 100
+
 HELP = "compare two prediction files item by item: κ, accuracy difference, shared errors, verdict"
 
 EPILOG = """\
@@ -118,11 +121,17 @@ def _graded(predictions: Predictions) -> Predictions:
 
 
 def _object(pair: PairAgreement, joined: Joined, left: Predictions, right: Predictions) -> dict[str, Any]:
+    from ..agreement.planning import power_of
+
     out = pair.to_json()
     notes = out["notes"]
     assert isinstance(notes, dict)
     out["notes"] = notes | joined.notes
-    out["labels"] = list(joined.labels) if len(joined.labels) <= 100 else None
+    out["labels"] = list(joined.labels) if pair.k <= _MOST_CLASSES else None
+    out["power"] = power_of(pair)
+    if pair.k > _MOST_CLASSES:
+        out["per_class"] = None
+        out["notes"] = notes | joined.notes | {"per_class": f"left out: more than {_MOST_CLASSES} labels"}
     out["unmatched"] = {side: len(ids) for side, ids in joined.unmatched.items()}
     out["files"] = {
         side: {"path": file.path, "format": file.format, "items": len(file)}
