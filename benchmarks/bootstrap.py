@@ -64,17 +64,12 @@ def main():
 
     classes, gold, arms = tasks[0]
     a, b = pairs[0]
-    error = max(
-        abs(kept[i] - cohen_kappa_score(arms[a], arms[b], sample_weight=drawn[i])) for i in range(CHECKED)
-    )
+    error = max(abs(kept[i] - cohen_kappa_score(arms[a], arms[b], sample_weight=drawn[i])) for i in range(CHECKED))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     ratio = loop / ours
     print(f"scikit-learn loop: {1e3 * per_call:.3f} ms a call, {loop:.0f} s for κ alone (extrapolated)")
     print(f"compare:           {ours:.2f} s for everything, {1e3 * ours / TASKS / len(pairs):.1f} ms a pair")
-    print(
-        f"ratio {ratio:.0f}× (bar 100×), largest difference {error:.1e} (bar 1e-12), "
-        f"peak {peak:.2f} GiB (bar 2)"
-    )
+    print(f"ratio {ratio:.0f}× (bar 100×), largest difference {error:.1e} (bar 1e-12), peak {peak:.2f} GiB (bar 2)")
     return 0 if ratio >= 100 and error <= 1e-12 and peak < 2 else 1
 
 

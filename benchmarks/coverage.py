@@ -91,9 +91,7 @@ COVERAGE = [
 
 def coverage(studies, resamples):
     print(f"### Coverage of the 95 % intervals, {studies} studies per setting\n")
-    print(
-        "| n | K | κ | expected discordant: labels, correctness | κ | κ below, above | accuracy difference |"
-    )
+    print("| n | K | κ | expected discordant: labels, correctness | κ | κ below, above | accuracy difference |")
     print("|---|---|---|---|---|---|---|")
     missed = 0
     for number, (n, classes, stray, accuracy, prior) in enumerate(COVERAGE):

@@ -81,9 +81,7 @@ def run(plan: Plan, directory: Path) -> tuple[float, float, Answers, dict[str, s
     journal = Journal(directory / JOURNAL)
     answers = {(r.arm, r.task, r.condition, r.item): r.label for r in journal.rows(AnswerRow).values()}
     transcripts = {f"{r.asr}:{r.clip}": r.text for r in journal.rows(TranscriptRow).values()}
-    offsets = {
-        task.name: journal.fact(plan.offset_key(arm, task)) for arm in plan.arms for task in plan.tasks
-    }
+    offsets = {task.name: journal.fact(plan.offset_key(arm, task)) for arm in plan.arms for task in plan.tasks}
     return wall, inside, answers, transcripts, offsets
 
 
