@@ -43,11 +43,11 @@ def test_logprob_is_that_of_the_tokens() -> None:
     features = model._features([clip[0].samples], sampling_rate=RATE, return_tensors="pt").input_features
     ids = torch.tensor([model._prompt + tokens])
     with torch.inference_mode():
-        logits = model._model(input_features=features, decoder_input_ids=ids).logits[0]
-    logits[:, model._suppressed] = -torch.inf
-    start = len(model._prompt) - 1
-    logits[start, model._suppressed_first] = -torch.inf
-    logprobs = logits.log_softmax(-1)
+        logits = model._model(input_features=features, decoder_input_ids=ids).logits[0].clone()
+        logits[:, model._suppressed] = -torch.inf
+        start = len(model._prompt) - 1
+        logits[start, model._suppressed_first] = -torch.inf
+        logprobs = logits.log_softmax(-1)
     expected = np.mean([float(logprobs[start + i, t]) for i, t in enumerate(tokens)])
     assert abs(said.logprob - expected) < 1e-3
 

@@ -14,9 +14,9 @@ FORMS: dict[str, Form] = {
             "topic",
             "labels",
             sufficient=True,
-            instruction="Classify each text as politics, sports, business or science.",
+            instruction="Say what each text is about: politics, sports, business or science.",
             heard="Text:",
-            asked="Category:",
+            asked="This text is about",
             words=(
                 ("World", "politics"),
                 ("Sports", "sports"),
