@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,9 +38,21 @@ def test_few_clusters_widen_to_student():
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
-def test_adjustment_matches_statsmodels(p):
-    assert adjust(p, "bh") == pytest.approx(multipletests(p, method="fdr_bh")[1], abs=1e-12)
-    assert adjust(p, "holm") == pytest.approx(multipletests(p, method="holm")[1], abs=1e-12)
+def test_adjustment_matches_scipy_and_its_definition(p):
+    assert adjust(p, "bh") == pytest.approx(stats.false_discovery_control(p), abs=1e-12)
+    # Holm: rejected at level a means all smaller p are rejected, each at a / (hypotheses not yet rejected).
+    order = sorted(range(len(p)), key=p.__getitem__)
+    steps = [min(1.0, (len(p) - i) * p[j]) for i, j in enumerate(order)]
+    expected = dict(zip(order, (max(steps[: i + 1]) for i in range(len(steps))), strict=True))
+    assert adjust(p, "holm") == pytest.approx([expected[j] for j in range(len(p))], abs=1e-12)
+
+
+def test_adjustment_matches_statsmodels():
+    rng = np.random.default_rng(0)
+    for m in (1, 2, 7, 40):
+        p = rng.random(m) ** 3
+        assert adjust(p, "bh") == pytest.approx(multipletests(p, method="fdr_bh")[1], abs=1e-12)
+        assert adjust(p, "holm") == pytest.approx(multipletests(p, method="holm")[1], abs=1e-12)
 
 
 def test_adjustment_refuses_what_is_no_p_value():

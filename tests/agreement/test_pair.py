@@ -271,6 +271,27 @@ def test_unfit_labels_are_refused(left, right, gold, message):
         compare(left, right, gold, classes=4)
 
 
+def test_unfit_weights_are_refused():
+    gold, left, right = arms(0, n=100)
+    with pytest.raises(ValueError, match="drawn for 50 items"):
+        compare(left, right, classes=4, weights=Resamples.draw(50, resamples=10))
+    with pytest.raises(ValueError, match="without clusters"):
+        compare(left, right, classes=4, clusters=gold, weights=Resamples.draw(100, resamples=10))
+    with pytest.raises(ValueError, match="no item"):
+        Resamples.draw(0)
+    with pytest.raises(ValueError, match="shape"):
+        Resamples.draw(5, clusters=[1, 2])
+
+
+def test_weights_are_the_same_for_the_same_seed_and_only_then():
+    one, same, other = (Resamples.draw(80, resamples=30, seed=s) for s in (1, 1, 2))
+    assert one.token == same.token != other.token
+    first, second, third = (np.concatenate(list(w.blocks())) for w in (one, same, other))
+    assert (first == second).all()
+    assert not (first == third).all()
+    assert (first.sum(axis=1) == 80).all()
+
+
 def test_a_single_item_has_a_defined_result():
     pair = compare([1], [1], [1], classes=4)
     assert pair.kappa.value is None

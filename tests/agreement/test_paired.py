@@ -31,6 +31,11 @@ def test_mcnemar_matches_statsmodels(b, c):
     assert ours.p_mid == pytest.approx(mid, rel=1e-9)
 
 
+@pytest.mark.parametrize(("b", "c"), [(2400, 2600), (2600, 2401), (30_000, 30_500), (0, 4000), (7, 20_000)])
+def test_mcnemar_of_many_discordant_items(b, c):
+    assert mcnemar(b, c).p_exact == pytest.approx(stats.binomtest(b, b + c).pvalue, rel=1e-8, abs=1e-300)
+
+
 def test_mcnemar_of_equal_counts_finds_nothing():
     assert mcnemar(40, 40).p == pytest.approx(1.0)
     assert mcnemar(40, 40).p_exact == 1.0

@@ -211,6 +211,17 @@ def test_published_logs_by_dotted_keys(capsys):
     assert out["k"] == 5
 
 
+def test_a_comparison_does_not_wait_for_scipy(files):
+    """Importing scipy takes longer than the whole comparison."""
+    code = (
+        "import argparse, sys; from cascade_equivalence.commands import agree; p = argparse.ArgumentParser();"
+        "agree.add_arguments(p); agree.main(p.parse_args());"
+        "sys.exit(bool({'scipy', 'pandas', 'rich'} & set(sys.modules)))"
+    )
+    words = [sys.executable, "-c", code, str(files[0]), str(files[1]), "--resamples", "20"]
+    assert subprocess.run(words, check=False, stdout=subprocess.DEVNULL).returncode == 0
+
+
 def test_importing_the_command_is_light():
     code = (
         "import sys; import cascade_equivalence.commands.agree;"

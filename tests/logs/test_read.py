@@ -283,6 +283,14 @@ def test_join_counts_and_names_what_does_not_match(tmp_path):
     np.testing.assert_array_equal(joined.gold, 0)
 
 
+def test_labels_that_differ_in_case_only_are_pointed_out(tmp_path):
+    left = read(write(tmp_path, lines({"id": 1, "prediction": "World"}, {"id": 2, "prediction": "x"}), "l"))
+    right = read(write(tmp_path, lines({"id": 1, "prediction": "world"}, {"id": 2, "prediction": "x"}), "r"))
+    joined = join(left, right)
+    assert joined.labels == ("World", "world", "x")
+    assert "World, world" in joined.notes["case"]
+
+
 def test_join_refuses_contradictions(tmp_path):
     left = read(write(tmp_path, lines({"id": 1, "prediction": "x", "label": "x"}), "l"))
     right = read(write(tmp_path, lines({"id": 1, "prediction": "x", "label": "y"}), "r"))

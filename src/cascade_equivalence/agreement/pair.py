@@ -155,6 +155,8 @@ def compare(
         weights = _own_weights(a, b, y, stratum, clusters, strata, classes, resamples, seed)
     elif weights.n != n:
         raise ValueError(f"the weights were drawn for {weights.n} items, the labels are {n}")
+    elif clusters is not None and not weights.clustered:
+        raise ValueError("the weights were drawn without clusters: give clusters to Resamples.draw")
     invalid_a, invalid_b = a == INVALID, b == INVALID
     # INVALID takes the code after the last label: a category of its own.
     a_code, b_code = np.where(invalid_a, classes, a), np.where(invalid_b, classes, b)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,10 @@ def join(left: Predictions, right: Predictions, gold: Predictions | None = None)
             notes[side] = "; ".join(file.notes)
     if golds is not None and not {*a, *b}.intersection(g for g in golds if g is not None):
         notes["labels"] = "no prediction equals any gold label: do the files name their labels alike?"
+    folded = Counter(x.casefold() for x in labels)
+    if len(folded) < len(labels):
+        alike = [x for x in labels if folded[x.casefold()] > 1]
+        notes["case"] = f"labels that differ in case only count as different: {named(alike)}"
 
     def coded(values: list[str | None]) -> NDArray[np.int64]:
         return np.fromiter((code[x] for x in values), dtype=np.int64, count=len(values))
