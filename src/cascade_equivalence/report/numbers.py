@@ -95,7 +95,7 @@ def capital(text: str) -> str:
 
 
 def _signed(text: str) -> str:
-    """A true minus; and no negative zero."""
+    """A true minus; and a zero without a sign."""
     if text.lstrip("+-").strip("0.") == "":
-        text = text.lstrip("-")
+        text = text.lstrip("+-")
     return text.replace("-", MINUS)
