@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered, ordered_comparisons
+from cascade_equivalence.report.overlaps import overlap_of
 from cascade_equivalence.run.plan import GOLD_CONDITION
 from cascade_equivalence.study.results import ArmInfo, Cell, Comparison, Results
 
@@ -87,7 +88,7 @@ def _accuracy(cell: Cell | None, with_n: bool) -> Text:
 def _comparisons(results: Results) -> Iterator[Table | Text]:
     if not results.comparisons:
         return
-    overlaps = any(c.pair.k >= 3 for c in results.comparisons)
+    overlaps = any(overlap_of(results, c).found for c in results.comparisons)
     yield _heading("agreement", "kappa of labels; difference = left − right, points; 95 % intervals")
     yield _plain("undecided +n: about n more items would decide it, if what was seen is true", "dim")
     if overlaps:
@@ -101,7 +102,7 @@ def _comparisons(results: Results) -> Iterator[Table | Text]:
             ("  ceiling" if rows[0].ceiling else "", "cyan"),
             (f"  n {rows[0].pair.n}" if len(sizes) == 1 else "", "dim"),
         )
-        yield _grid(overlaps, [_comparison_row(c, overlaps, len(sizes) > 1) for c in rows])
+        yield _grid(overlaps, [_comparison_row(results, c, overlaps, len(sizes) > 1) for c in rows])
 
 
 def _columns(overlaps: bool) -> list[tuple[str, int]]:
@@ -119,7 +120,7 @@ def _grid(overlaps: bool, rows: Sequence[Sequence[Text]]) -> Table:
     return table
 
 
-def _comparison_row(comparison: Comparison, overlaps: bool, with_n: bool) -> list[Text]:
+def _comparison_row(results: Results, comparison: Comparison, overlaps: bool, with_n: bool) -> list[Text]:
     pair, said = comparison.pair, comparison.verdict
     difference = pair.accuracy.difference if pair.accuracy else None
     cells = [
@@ -131,11 +132,12 @@ def _comparison_row(comparison: Comparison, overlaps: bool, with_n: bool) -> lis
         _plain(numbers.p_value(pair.mcnemar.p if pair.mcnemar else None)),
     ]
     if overlaps:
-        overlap = pair.error_overlap
-        text = _estimate(numbers.coefficient(overlap.value), numbers.limits(overlap))
-        if overlap.value is not None:
-            text.append(f" /{overlap.joint_errors}", "dim")
-        cells.append(text)
+        overlap = overlap_of(results, comparison).found
+        if overlap is None:
+            cells.append(_plain(numbers.UNDEFINED))
+        else:
+            text = _estimate(numbers.coefficient(overlap.value), numbers.limits(overlap))
+            cells.append(Text.assemble(text, (f" /{overlap.joint_errors}", "dim")))
     name = said.name or "no verdict"
     more = f" +{said.items_needed}" if said.items_needed else ""
     return [*cells, Text.assemble((name, _VERDICT_STYLE.get(name, "dim")), (more, "dim"))]
