@@ -1,0 +1,74 @@
+"""Arms in a report: their order, colours, the words for them, and the ceiling each comparison is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cascade_equivalence.study.results import ArmInfo, Comparison, Results
+
+SERIES = 8
+"""How many arms get a colour and shape of their own; further ones share."""
+
+
+def ordered(results: Results) -> list[ArmInfo]:
+    """Gold first (what reading perfectly would give), then the others as the study names them."""
+    return sorted(results.arms, key=lambda arm: arm.kind != "gold")
+
+
+def series(results: Results) -> dict[str, int]:
+    """Arm → number of its colour and shape: 0 is the gold arm's, the others count from 1."""
+    numbers, next_number = {}, 1
+    for arm in ordered(results):
+        if arm.kind == "gold":
+            numbers[arm.name] = 0
+            continue
+        numbers[arm.name] = 1 + (next_number - 1) % (SERIES - 1)
+        next_number += 1
+    return numbers
+
+
+def describe(arm: ArmInfo) -> str:
+    """What an arm does, in words."""
+    llm = arm.llm["name"]
+    if arm.kind == "gold":
+        return f"the words as they were written, read by {llm}"
+    if arm.asr:
+        return f"{arm.asr['name']} transcribes, {llm} reads the transcript"
+    return f"{llm} answers"
+
+
+def ordered_comparisons(results: Results) -> list[Comparison]:
+    """Comparisons by task (pooled last), pair (ceilings last) and condition."""
+    tasks = {task["name"]: i for i, task in enumerate(results.tasks)}
+    conditions = {name: i for i, name in enumerate(results.conditions)}
+    pairs: dict[tuple[str, str], int] = {}
+    for comparison in results.comparisons:
+        pairs.setdefault((comparison.left, comparison.right), len(pairs))
+    return sorted(
+        results.comparisons,
+        key=lambda c: (
+            tasks.get(c.task, len(tasks)),
+            c.ceiling,
+            pairs[c.left, c.right],
+            conditions.get(c.condition, len(conditions)),
+        ),
+    )
+
+
+def ceiling_of(results: Results, comparison: Comparison) -> Comparison | None:
+    """The two cascades on the LLM of one of the compared arms, on the same task and condition."""
+    llms = {arm.name: _model(arm.llm) for arm in results.arms}
+    wanted = {llms.get(comparison.left), llms.get(comparison.right)}
+    for other in results.comparisons:
+        if (
+            other.ceiling
+            and (other.task, other.condition) == (comparison.task, comparison.condition)
+            and llms.get(other.left) in wanted
+        ):
+            return other
+    return None
+
+
+def _model(identity: Mapping[str, Any]) -> str:
+    return str(identity["weights"] or identity["source"])

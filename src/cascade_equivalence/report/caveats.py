@@ -1,0 +1,80 @@
+"""What a study cannot say, from what is and is not in it."""
+
+from __future__ import annotations
+
+from cascade_equivalence.report import numbers
+from cascade_equivalence.report.curves import in_noise_order
+from cascade_equivalence.study.results import Results
+
+CONTROLS = {"silence", "swap", "no-audio"}
+NEEDED = "about 480 items at 5 % discordance and 950 at 10 %"
+"""Items that TOST needs for a margin of three points at 80 % power, McNemar-type discordance given."""
+
+
+def caveats(results: Results) -> list[str]:
+    """One sentence or two each, the weightiest first."""
+    found = [*_size(results), *_arms(results), *_stimuli(results), *_measures(results)]
+    return [sentence for sentence in found if sentence]
+
+
+def _size(results: Results) -> list[str]:
+    margin = f"±{100 * results.study['margin']:g} points"
+    sizes = [c.pair.n for c in results.comparisons]
+    if not sizes:
+        return ["No two arms were compared: this study gives accuracies only."]
+    undecided = sum(c.verdict.name == "undecided" for c in results.comparisons)
+    return [
+        f"Size: the comparisons rest on {numbers.listed(sorted({str(n) for n in sizes}, key=int))} items. "
+        f"For ±3 points the accuracy part of the rule needs {NEEDED}; with fewer, “undecided” is the expected answer, "
+        f"and it is not a finding of equality. Here {undecided} of {len(sizes)} comparisons are undecided at {margin}."
+    ]
+
+
+def _arms(results: Results) -> list[str]:
+    kinds = {arm.kind for arm in results.arms}
+    found = []
+    if kinds <= {"gold", "cascade"}:
+        found.append(
+            "Arms: no speech LLM is in this study. It shows how far cascades on one LLM agree, which is the ceiling a "
+            "speech LLM on that backbone would be held against; it says nothing about any speech LLM. All verdicts "
+            "are exploratory: no family of comparisons was declared, and none is adjusted for their number."
+        )
+    if "gold" not in kinds:
+        found.append("No gold arm: whether the tasks can be solved from the words alone is not shown.")
+    return found
+
+
+def _stimuli(results: Results) -> list[str]:
+    noisy = [c for c in in_noise_order(results.conditions) if c != "clean"]
+    heard = f"clean speech and {numbers.listed(noisy)}" if noisy else "clean speech"
+    speakers = {i["speaker"] for task in results.tasks for i in task["items"] if i.get("speaker")}
+    voices = f", spoken by {numbers.plural(len(speakers), 'voice')}" if speakers else ""
+    found = [
+        f"Stimuli: {heard}{voices}. Other rooms, channels, accents and recordings may come out differently."
+    ]
+    if not CONTROLS & set(results.conditions):
+        found.append(
+            "Controls: no silence, swapped or withheld audio among the conditions, so this study does not show how "
+            "much of the accuracy is reached without listening."
+        )
+    return found
+
+
+def _measures(results: Results) -> list[str]:
+    found = [
+        "Noise floor: no arm was run twice under nuisances (other batch size, another voice, a small shift), so κ is "
+        "not compared with an arm's agreement with itself."
+    ]
+    if any(arm.latency for arm in results.arms):
+        n = max(len(arm.latency) for arm in results.arms)
+        found.append(
+            f"Latency: {numbers.plural(n, 'single item')} an arm on one machine; nothing about servers under load."
+        )
+    if any(task["kind"] == "open" for task in results.tasks):
+        found.append("Open tasks: κ there is the agreement on being right or wrong, not on the words of the answers.")
+    if results.word_errors:
+        found.append(
+            "Word errors: counted after an English text normaliser, over items whose spoken text is known; noise may "
+            "change meaning with few errors, or spoil spelling without changing meaning."
+        )
+    return found

@@ -1,0 +1,155 @@
+"""One self-contained HTML file: styles, charts and sound inlined, nothing fetched, readable without scripts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from cascade_equivalence.agreement.overlap import FEWEST_JOINT_ERRORS
+from cascade_equivalence.agreement.verdict import ALPHA, EPSILON_ALONE, EPSILON_WITH_CEILING
+from cascade_equivalence.errors import RunError
+from cascade_equivalence.report import arms, numbers
+from cascade_equivalence.report.cards import cards
+from cascade_equivalence.report.caveats import caveats
+from cascade_equivalence.report.curves import COLOURS, curves, in_noise_order
+from cascade_equivalence.report.headline import headline, title_of
+from cascade_equivalence.report.latency import latencies
+from cascade_equivalence.report.overlaps import overlaps
+from cascade_equivalence.run.plan import GOLD_CONDITION
+from cascade_equivalence.study.results import POOLED, Results
+
+FILE = "report.html"
+
+
+def write_html(results: Results, directory: Path) -> Path:
+    """Write `report.html` into the run directory whole or not at all; `directory/clips` gives the sound.
+
+    Raises `RunError` if it cannot be written; a report that was there before is then still there.
+    """
+    path = directory / FILE
+    temporary = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=".report-", suffix=".html", dir=directory)
+        temporary = Path(name)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(render(results, directory))
+            file.flush()
+            os.fsync(file.fileno())
+        # A temporary file is private; a report has the rights of any other new file.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(f"{path}: the report cannot be written ({error.strerror or error}); is the disk full?") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    return path
+
+
+def render(results: Results, directory: Path) -> str:
+    """The page as text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("cascade_equivalence.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": numbers.percent,
+        "points": numbers.points,
+        "coefficient": numbers.coefficient,
+        "p": numbers.p_value,
+        "seconds": numbers.seconds,
+        "duration": numbers.duration,
+        "limits": numbers.limits,
+        "fingerprint": numbers.fingerprint,
+        "listed": numbers.listed,
+        "plural": numbers.plural,
+        "capital": numbers.capital,
+    }
+    return environment.get_template("report.html.j2").render(_context(results, directory))
+
+
+def _context(results: Results, directory: Path) -> dict[str, Any]:
+    style, script = _asset("style.css"), _asset("filter.js")
+    return {
+        "results": results,
+        "style": Markup(style),  # noqa: S704 - the package's own file
+        "script": Markup(script),  # noqa: S704 - the package's own file
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "headline": headline(results),
+        "arms": arms.ordered(results),
+        "series": arms.series(results),
+        "series_count": len(COLOURS),
+        "describe": arms.describe,
+        "title_of": lambda task: title_of(task, results),
+        "conditions": in_noise_order(results.conditions),
+        "gold_condition": GOLD_CONDITION,
+        "pooled": POOLED,
+        "same_llm": len({_key(arm.llm) for arm in results.arms}) == 1,
+        "baselines": {task["name"]: _baseline(task) for task in results.tasks},
+        "pairs": [list(group) for _, group in groupby(_by_pair(results), key=lambda c: (c.task, c.left, c.right))],
+        "ceiling_of": lambda comparison: arms.ceiling_of(results, comparison),
+        "kappa_floor": _kappa_floor(results),
+        "overlaps": overlaps(results),
+        "curves": curves(results),
+        "latencies": latencies(results),
+        "answers": {arm.name: sum(c.n for c in results.cells if c.arm == arm.name) for arm in results.arms},
+        "cards": cards(results, directory),
+        "caveats": caveats(results),
+        "rule": {
+            "alpha": ALPHA,
+            "epsilon": EPSILON_WITH_CEILING,
+            "epsilon_alone": EPSILON_ALONE,
+            "margin": results.study["margin"],
+            "fewest": FEWEST_JOINT_ERRORS,
+        },
+    }
+
+
+def _by_pair(results: Results) -> list[Any]:
+    order = {condition: i for i, condition in enumerate(in_noise_order(results.conditions))}
+    found = arms.ordered_comparisons(results)
+    place = {key: i for i, key in enumerate(dict.fromkeys((c.task, c.left, c.right) for c in found))}
+    return sorted(found, key=lambda c: (place[c.task, c.left, c.right], order.get(c.condition, len(order))))
+
+
+def _kappa_floor(results: Results) -> float:
+    """Where the scale of the κ graphics begins: a fifth below the lowest limit, never above 0."""
+    lows = [c.pair.kappa.low for c in results.comparisons if c.pair.kappa.low is not None]
+    return max(-1.0, min(0.0, int(min(lows, default=0.0) * 5 - 0.999) / 5))
+
+
+def _baseline(task: Mapping[str, Any]) -> dict[str, float] | None:
+    """Chance and majority class of a closed task with gold labels: what knowing nothing would reach."""
+    golds = [item["accepted"][0] for item in task["items"] if item["accepted"]]
+    if task["kind"] == "open" or not golds:
+        return None
+    found = {"chance": 1 / max(2, len(task["items"][0]["choices"]))}
+    if task["kind"] == "labels":
+        found["majority"] = max(golds.count(label) for label in set(golds)) / len(golds)
+    return found
+
+
+def _key(identity: Mapping[str, Any]) -> tuple[str, str, str]:
+    return (str(identity["weights"] or identity["source"]), identity["dtype"], identity["device"])
+
+
+def _asset(name: str) -> str:
+    return (files("cascade_equivalence.report") / "templates" / name).read_text(encoding="utf-8")

@@ -1,0 +1,42 @@
+"""Error overlap of a comparison, where it means anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cascade_equivalence.agreement import ErrorOverlap
+from cascade_equivalence.report.arms import ordered_comparisons
+from cascade_equivalence.study.results import POOLED, Comparison, Results
+
+BY_CONSTRUCTION = "with fewer than three labels it is 1 by construction"
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """`found` is None where the overlap is not defined; `note` says why it, or its interval, is missing."""
+
+    comparison: Comparison
+    found: ErrorOverlap | None
+    note: str | None
+
+
+def overlap_of(results: Results, comparison: Comparison) -> Overlap:
+    """The overlap of one comparison. Pooled over a task with two labels it would be inflated, so it is left out."""
+    pooled = [t for t in results.tasks if t["kind"] == "labels" and t["sufficient"]]
+    members = pooled if comparison.task == POOLED else [t for t in results.tasks if t["name"] == comparison.task]
+    if any(task["kind"] == "open" for task in members):
+        return Overlap(comparison, None, "an open task has no labels that two wrong answers could share")
+    if any(_labels(task["items"]) < 3 for task in members):
+        note = BY_CONSTRUCTION if len(members) == 1 else f"one of the pooled tasks has two labels: {BY_CONSTRUCTION}"
+        return Overlap(comparison, None, note)
+    found, note = comparison.pair.error_overlap, comparison.pair.notes.get("error_overlap")
+    return Overlap(comparison, None if found.value is None else found, note)
+
+
+def overlaps(results: Results) -> list[Overlap]:
+    """All of them, in the order of the agreement table."""
+    return [overlap_of(results, comparison) for comparison in ordered_comparisons(results)]
+
+
+def _labels(items: list[dict[str, list[str]]]) -> int:
+    return min((len(item["choices"]) for item in items), default=0)
