@@ -95,9 +95,7 @@ def curves(results: Results) -> Curves:
     )
 
 
-def _accuracy_lines(
-    results: Results, task: str, conditions: Sequence[str], number: Mapping[str, int]
-) -> list[Line]:
+def _accuracy_lines(results: Results, task: str, conditions: Sequence[str], number: Mapping[str, int]) -> list[Line]:
     lines = []
     for arm in ordered(results):
         cells = [(c, results.cell(task, c, arm.name)) for c in conditions]

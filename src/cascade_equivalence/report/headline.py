@@ -59,8 +59,7 @@ def _compared(results: Results) -> str:
     items = [f"{numbers.plural(len(task['items']), 'item')} of {task['name']}" for task in results.tasks]
     heard = f", heard {_under(results.conditions)}" if any(arm.asr for arm in results.arms) else ""
     return (
-        f"{numbers.plural(len(arms), 'arm')} ({numbers.listed(arms)}) answered the same "
-        f"{numbers.listed(items)}{heard}."
+        f"{numbers.plural(len(arms), 'arm')} ({numbers.listed(arms)}) answered the same {numbers.listed(items)}{heard}."
     )
 
 

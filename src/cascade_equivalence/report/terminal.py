@@ -59,7 +59,9 @@ def _accuracies(results: Results) -> Iterator[Table | Text]:
         table = _table("task", "arm", "n", *conditions)
         for task in results.tasks:
             for row, arm in enumerate(ordered(results)):
-                table.add_row(_plain("" if row else task["name"]), *_accuracy_row(results, task["name"], arm, conditions))
+                table.add_row(
+                    _plain("" if row else task["name"]), *_accuracy_row(results, task["name"], arm, conditions)
+                )
         yield table
 
 
