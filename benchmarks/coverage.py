@@ -203,6 +203,36 @@ def rates(studies, resamples):
     return missed
 
 
+def moved(rng, labels, classes):
+    return (labels + rng.integers(1, classes, size=len(labels))) % classes
+
+
+def clustered(studies, resamples):
+    """Items in clusters whose share of flipped answers differs between clusters."""
+    print(f"\n### Items in clusters, 95 % intervals, {studies} studies per setting\n")
+    print("| clusters × size | κ | κ if clusters are ignored | accuracy difference | if ignored |")
+    print("|---|---|---|---|---|")
+    classes, flipped = 4, 0.10
+    kappa = 1 - flipped / (1 - 1 / classes)
+    difference = ACCURACY - (ACCURACY * (1 - flipped) + (1 - ACCURACY) * flipped / (classes - 1))
+    for groups, size in ((20, 20), (50, 20), (200, 5)):
+        n, hits = groups * size, np.zeros(4)
+        for study in range(studies):
+            rng = np.random.default_rng([4, groups, study])
+            cluster = np.repeat(np.arange(groups), size)
+            rate = rng.beta(0.5, 0.5 / flipped - 0.5, size=groups)[cluster]
+            gold = rng.integers(classes, size=n)
+            left = np.where(rng.random(n) < ACCURACY, gold, moved(rng, gold, classes))
+            right = np.where(rng.random(n) < rate, moved(rng, left, classes), left)
+            for place, groups_given in ((0, cluster), (1, None)):
+                options = {"classes": classes, "resamples": resamples, "seed": study, "clusters": groups_given}
+                pair = compare(left, right, gold, **options)
+                d = pair.accuracy.difference
+                hits[place] += pair.kappa.low <= kappa <= pair.kappa.high
+                hits[place + 2] += d.low <= difference <= d.high
+        print(f"| {groups} × {size} | " + " | ".join(f"{100 * h / studies:.1f} %" for h in hits) + " |", flush=True)
+
+
 def percentile_bootstrap(studies, resamples):
     """What the plain percentile bootstrap does near κ = 1, for comparison."""
     n, world = 120, Population(4, (0.0, 0.015))
@@ -229,6 +259,7 @@ if __name__ == "__main__":
     if args.part != "verdict":
         missed += coverage(args.studies, args.resamples)
         percentile_bootstrap(args.studies, args.resamples)
+        clustered(args.studies, args.resamples)
     if args.part != "intervals":
         missed += rates(args.studies, args.resamples)
     print(f"\n{missed} bars missed")

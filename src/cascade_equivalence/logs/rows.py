@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import UsageError
 from .predictions import Predictions, checked
-from .values import MISSING, field, keys, label
+from .values import INVALID_WORDS, MISSING, field, keys, label
 
 Row = Mapping[str, Any]
 
@@ -34,7 +34,7 @@ class Wanted:
     """A file of gold labels: it needs no predictions."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Entry:
     id: Any
     prediction: Any
@@ -80,23 +80,24 @@ def _collect(
     several = 0
     for number, row in rows:
         e = entry(number, row)
-        where = f"{path}, row {number}"
-        name = None if e.id is MISSING or isinstance(e.id, (dict, list)) else label(e.id, where)
+        name = None if isinstance(e.id, (dict, list)) else _label(e.id, path, number, "id")
         if name is None:
-            raise UsageError(f"{where}: no id (fields: {', '.join(keys(row))}); name the field with --id-key")
+            raise UsageError(
+                f"{path}, row {number}: no id (fields: {', '.join(keys(row))}); name the field with --id-key"
+            )
         if e.prediction is MISSING:
             raise UsageError(
-                f"{where} (id {name}): no field {wanted.prediction or 'prediction'!r}; there are: "
+                f"{path}, row {number} (id {name}): no field {wanted.prediction or 'prediction'!r}; there are: "
                 f"{', '.join(keys(row))}. Name the field to compare with --left-key / --right-key"
             )
         ids.append(name)
-        predictions.append(_interned(label(e.prediction, f"{where} (id {name})")))
+        predictions.append(_label(e.prediction, path, number, "prediction"))
         if isinstance(e.gold, list) and len(e.gold) != 1 and wanted.gold is None:
             several += 1
             gold.append(None)
         else:
-            gold.append(None if e.gold is MISSING else _interned(label(e.gold, f"{where} (id {name}), gold")))
-        groups.append(None if e.group is MISSING else _interned(label(e.group, f"{where}, group")))
+            gold.append(_label(e.gold, path, number, "gold label"))
+        groups.append(_label(e.group, path, number, "group"))
     if several:
         notes.append(
             f"{path}: {several} items have a list of accepted answers instead of one gold label; compare "
@@ -115,9 +116,17 @@ def _collect(
     )
 
 
-def _interned(text: str | None) -> str | None:
-    # A million rows share a handful of labels.
-    return None if text is None else sys.intern(text)
+def _label(value: Any, path: str, number: int, what: str) -> str | None:
+    """`label`, short for text, with nothing to say of a missing field; a million rows share few labels."""
+    if value is MISSING:
+        return None
+    if type(value) is not str:
+        value = label(value, f"{path}, row {number}: the {what}")
+        return None if value is None else sys.intern(value)
+    text = value.strip()
+    if text in INVALID_WORDS:
+        return None
+    return text if what == "id" else sys.intern(text)
 
 
 def _named_fields(first: Row, path: str, wanted: Wanted) -> Callable[[int, Row], _Entry]:

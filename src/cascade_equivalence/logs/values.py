@@ -51,6 +51,8 @@ def field(row: Mapping[str, Any], dotted: str) -> Any:
     """The value at a dotted key (`pred.zero_shot`, `resps.0.0`), or MISSING. A literal key with dots wins."""
     if dotted in row:
         return row[dotted]
+    if "." not in dotted:
+        return MISSING
     at: Any = row
     for part in dotted.split("."):
         if isinstance(at, Mapping) and part in at:
