@@ -87,9 +87,7 @@ def choose(found: Sequence[Disagreement], most: int) -> set[int]:
     return {members[k * len(members) // quota[cell]] for cell, members in cells.items() for k in range(quota[cell])}
 
 
-def _card(
-    results: Results, pairs: Sequence[tuple[str, str]], found: Disagreement, directory: Path | None
-) -> Card:
+def _card(results: Results, pairs: Sequence[tuple[str, str]], found: Disagreement, directory: Path | None) -> Card:
     """The card of a disagreement, with sound if `directory` is given."""
     kinds = {task["name"]: task["kind"] for task in results.tasks}
     said = found.arms
@@ -110,9 +108,7 @@ def _card(
             for arm in ordered(results)
             if arm.name in said
         ),
-        differ=tuple(
-            i for i, (a, b) in enumerate(pairs) if a in said and b in said and said[a][0] != said[b][0]
-        ),
+        differ=tuple(i for i, (a, b) in enumerate(pairs) if a in said and b in said and said[a][0] != said[b][0]),
         audio=sound.embed(directory, found.clip) if directory and found.clip else None,
         link=sound.link(found.clip) if found.clip else None,
     )

@@ -49,9 +49,7 @@ def _stimuli(results: Results) -> list[str]:
     heard = f"clean speech and {numbers.listed(noisy)}" if noisy else "clean speech"
     speakers = {i["speaker"] for task in results.tasks for i in task["items"] if i.get("speaker")}
     voices = f", spoken by {numbers.plural(len(speakers), 'voice')}" if speakers else ""
-    found = [
-        f"Stimuli: {heard}{voices}. Other rooms, channels, accents and recordings may come out differently."
-    ]
+    found = [f"Stimuli: {heard}{voices}. Other rooms, channels, accents and recordings may come out differently."]
     if not CONTROLS & set(results.conditions):
         found.append(
             "Controls: no silence, swapped or withheld audio among the conditions, so this study does not show how "
