@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,18 +179,24 @@ def _draw(lines: Sequence[Line], conditions: Sequence[str], span: tuple[float, f
         # Names enter the expression as a JSON list, never as code.
         axis=alt.Axis(values=list(range(len(conditions))), labelExpr=f"{json.dumps(labels)}[datum.value]", grid=False),
     )
-    y = alt.Y("value:Q", title=None, scale=alt.Scale(domain=list(span), nice=False), axis=alt.Axis(tickCount=5))
-    ink: Callable[..., Any] = alt.Color
-    colour = ink("series:N", legend=None, scale=alt.Scale(domain=list(range(len(COLOURS))), range=list(COLOURS)))
+
+    def y(column: str) -> Any:
+        # The same scale in every layer: a layer without it would bring the scale's default, zero, back in.
+        scale = alt.Scale(domain=list(span), nice=False, zero=False)
+        return alt.Y(f"{column}:Q", title=None, scale=scale, axis=alt.Axis(tickCount=5))
+
+    inks = alt.Scale(domain=list(range(len(COLOURS))), range=list(COLOURS))
+    colour = alt.Color("series:N", legend=None, scale=inks)
+    fill = alt.Fill("series:N", legend=None, scale=inks)
     shape = alt.Shape("series:N", legend=None, scale=alt.Scale(domain=list(range(len(SHAPES))), range=list(SHAPES)))
     base = alt.Chart(alt.Data(values=rows)).encode(x=x, color=colour)
     once, many = base.transform_filter("datum.flat"), base.transform_filter("!datum.flat")
     chart = alt.layer(
-        once.mark_area(opacity=0.1).encode(y=alt.Y("low:Q"), y2="high:Q", fill=colour, color=alt.Undefined),
-        once.mark_line(strokeDash=[5, 3], strokeWidth=1.5).encode(y=y),
-        many.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2="high:Q"),
-        many.mark_line(strokeWidth=1.75).encode(y=y),
-        many.mark_point(filled=True, size=52, opacity=1).encode(y=y, shape=shape),
+        once.mark_area(opacity=0.1).encode(y=y("low"), y2="high:Q", fill=fill, color=alt.Undefined),
+        once.mark_line(strokeDash=[5, 3], strokeWidth=1.5).encode(y=y("value")),
+        many.mark_rule(strokeWidth=1.5).encode(y=y("low"), y2="high:Q"),
+        many.mark_line(strokeWidth=1.75).encode(y=y("value")),
+        many.mark_point(filled=True, size=52, opacity=1).encode(y=y("value"), shape=shape),
     ).properties(width=_WIDTH, height=_HEIGHT, background="transparent")
     chart = (
         chart.configure(aria=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered, ordered_comparisons
 from cascade_equivalence.study.results import POOLED, Comparison, Results
@@ -56,8 +57,9 @@ def title_of(comparison_task: str, results: Results) -> str:
 
 def _compared(results: Results) -> str:
     arms = [arm.name for arm in ordered(results)]
-    items = [f"{numbers.plural(len(task['items']), 'item')} of {task['name']}" for task in results.tasks]
-    heard = f", heard {_under(results.conditions)}" if any(arm.asr for arm in results.arms) else ""
+    (first, *others) = [(len(task["items"]), task["name"]) for task in results.tasks]
+    items = [f"{numbers.plural(first[0], 'item')} of {first[1]}", *(f"{n} of {name}" for n, name in others)]
+    heard = f", {_under(results.conditions)}" if any(arm.asr for arm in results.arms) else ""
     return (
         f"{numbers.plural(len(arms), 'arm')} ({numbers.listed(arms)}) answered the same {numbers.listed(items)}{heard}."
     )
@@ -65,34 +67,33 @@ def _compared(results: Results) -> str:
 
 def _under(conditions: Sequence[str]) -> str:
     if list(conditions) == ["clean"]:
-        return "clean"
-    return "under " + numbers.listed(conditions)
+        return "from clean speech"
+    return f"under {numbers.plural(len(conditions), 'condition')}: {numbers.listed(conditions)}"
 
 
-def _accuracies(results: Results, shown: Sequence[Comparison]) -> list[str]:
-    """One sentence an arm: its accuracy from the first to the last condition."""
+def _accuracies(results: Results, shown: Sequence[Comparison]) -> Iterator[str]:
+    """One sentence a task: every arm's accuracy in the first and the last condition."""
     first, last = results.conditions[0], results.conditions[-1]
-    sentences = []
     for task in dict.fromkeys(c.task for c in shown):
-        found = {}
-        for comparison in shown:
-            if comparison.task == task and comparison.pair.accuracy:
-                n = comparison.pair.n_gold
-                found[comparison.left, comparison.condition] = (comparison.pair.accuracy.left, n)
-                found[comparison.right, comparison.condition] = (comparison.pair.accuracy.right, n)
+        found: dict[tuple[str, str], tuple[Interval, int]] = {}
+        for c in shown:
+            if c.task == task and c.pair.accuracy:
+                found[c.left, c.condition] = (c.pair.accuracy.left, c.pair.n_gold)
+                found[c.right, c.condition] = (c.pair.accuracy.right, c.pair.n_gold)
+        parts = []
         for arm in ordered(results):
-            start, end = found.get((arm.name, first)), found.get((arm.name, last))
-            if start is None or start[0].value is None:
-                continue
-            where = "" if arm.kind == "gold" else f" in {first}"
-            text = (
-                f"On {title_of(task, results)}, {arm.name} is right on {numbers.percent(start[0].value)} % "
-                f"of {start[1]} items{where} (95 % interval {numbers.limits(start[0], 'percent')})"
-            )
-            if end and arm.kind != "gold" and last != first and end[0].value is not None:
-                text += f" and on {numbers.percent(end[0].value)} % in {last} ({numbers.limits(end[0], 'percent')})"
-            sentences.append(f"{text}.")
-    return sentences
+            ends = [(c, *found[arm.name, c]) for c in dict.fromkeys((first, last)) if (arm.name, c) in found]
+            if arm.kind == "gold" and ends:
+                parts.append(f"{arm.name} is right on {_share(*ends[0][1:])}, reading what was written")
+            elif ends:
+                said = numbers.listed([f"{_share(interval, n)} in {c}" for c, interval, n in ends])
+                parts.append(f"{arm.name} on {said}" if parts else f"{arm.name} is right on {said}")
+        if parts:
+            yield f"On {title_of(task, results)}, {'; '.join(parts)}."
+
+
+def _share(interval: Interval, n: int) -> str:
+    return f"{numbers.percent(interval.value)} % ({numbers.limits(interval, 'percent')}, n {n})"
 
 
 def _line(results: Results, rows: Sequence[Comparison]) -> PairLine:
@@ -128,19 +129,19 @@ def _sentence(rows: Sequence[Comparison]) -> str:
 
 
 def _why_different(comparison: Comparison) -> str:
-    words = [f"κ {numbers.coefficient(comparison.pair.kappa.value)}"]
+    words = [f"κ\N{NO-BREAK SPACE}{numbers.coefficient(comparison.pair.kappa.value)}"]
     accuracy = comparison.pair.accuracy
     if accuracy and accuracy.difference.value is not None:
-        words.append(f"{numbers.points(accuracy.difference.value)} points")
+        words.append(f"{numbers.points(accuracy.difference.value)}\N{NO-BREAK SPACE}points")
     return ", ".join(words)
 
 
 def _more(rows: Sequence[Comparison]) -> str:
-    needed = [c.verdict.items_needed for c in rows]
-    if not any(needed):
-        return ": no feasible number of items would decide it"
-    counts = [f"{n}" if n else "no feasible number of" for n in needed]
-    return f": about {numbers.listed(counts)} more items would decide it"
+    known = [(c.condition, c.verdict.items_needed) for c in rows if c.verdict.items_needed]
+    if not known:
+        return " (no feasible number of items would decide it)"
+    counts = [numbers.grouped(n) + (f" for {condition}" if len(rows) > 1 else "") for condition, n in known]
+    return f" (more items that would decide it: about {numbers.listed(counts)})"
 
 
 def _unfinished(results: Results) -> str | None:

@@ -24,9 +24,9 @@ from cascade_equivalence.report.caveats import caveats
 from cascade_equivalence.report.curves import COLOURS, curves, in_noise_order
 from cascade_equivalence.report.headline import headline, title_of
 from cascade_equivalence.report.latency import latencies
-from cascade_equivalence.report.overlaps import overlaps
+from cascade_equivalence.report.overlaps import Overlap, overlaps
 from cascade_equivalence.run.plan import GOLD_CONDITION
-from cascade_equivalence.study.results import POOLED, Results
+from cascade_equivalence.study.results import POOLED, Cell, Comparison, Results
 
 FILE = "report.html"
 
@@ -75,6 +75,7 @@ def render(results: Results, directory: Path) -> str:
         "coefficient": numbers.coefficient,
         "p": numbers.p_value,
         "seconds": numbers.seconds,
+        "level": numbers.level,
         "duration": numbers.duration,
         "limits": numbers.limits,
         "fingerprint": numbers.fingerprint,
@@ -103,12 +104,15 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "gold_condition": GOLD_CONDITION,
         "pooled": POOLED,
         "same_llm": len({_key(arm.llm) for arm in results.arms}) == 1,
+        "cells_of": lambda task: _cells(results, task),
         "baselines": {task["name"]: _baseline(task) for task in results.tasks},
-        "pairs": [list(group) for _, group in groupby(_by_pair(results), key=lambda c: (c.task, c.left, c.right))],
+        "pairs": [list(group) for _, group in groupby(_by_pair(results), key=_pair_key)],
         "ceiling_of": lambda comparison: arms.ceiling_of(results, comparison),
         "kappa_floor": _kappa_floor(results),
         "overlaps": overlaps(results),
+        "overlap_pairs": _overlap_pairs(results),
         "curves": curves(results),
+        "asr_names": {results.study["arms"][arm.name]["asr"]: arm.asr["name"] for arm in results.arms if arm.asr},
         "latencies": latencies(results),
         "answers": {arm.name: sum(c.n for c in results.cells if c.arm == arm.name) for arm in results.arms},
         "cards": cards(results, directory),
@@ -123,11 +127,30 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
     }
 
 
-def _by_pair(results: Results) -> list[Any]:
+def _by_pair(results: Results) -> list[Comparison]:
+    """Comparisons pair by pair, each from the mildest condition to the hardest."""
     order = {condition: i for i, condition in enumerate(in_noise_order(results.conditions))}
     found = arms.ordered_comparisons(results)
-    place = {key: i for i, key in enumerate(dict.fromkeys((c.task, c.left, c.right) for c in found))}
-    return sorted(found, key=lambda c: (place[c.task, c.left, c.right], order.get(c.condition, len(order))))
+    place = {key: i for i, key in enumerate(dict.fromkeys(map(_pair_key, found)))}
+    return sorted(found, key=lambda c: (place[_pair_key(c)], order[c.condition]))
+
+
+def _pair_key(comparison: Comparison) -> tuple[str, str, str]:
+    return (comparison.task, comparison.left, comparison.right)
+
+
+def _cells(results: Results, task: str) -> list[list[Cell]]:
+    """The cells of a task by condition, the gold arm's first, each in the order of the arms."""
+    order = [GOLD_CONDITION, *in_noise_order(results.conditions)]
+    place = {arm.name: i for i, arm in enumerate(arms.ordered(results))}
+    here = [[cell for cell in results.cells if (cell.task, cell.condition) == (task, c)] for c in order]
+    return [sorted(cells, key=lambda cell: place[cell.arm]) for cells in here if cells]
+
+
+def _overlap_pairs(results: Results) -> list[list[Overlap]]:
+    """Those that are defined, by task and pair."""
+    found = [o for o in overlaps(results) if o.found]
+    return [list(group) for _, group in groupby(found, key=lambda o: _pair_key(o.comparison))]
 
 
 def _kappa_floor(results: Results) -> float:

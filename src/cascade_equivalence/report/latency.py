@@ -17,14 +17,14 @@ AUDIO = "audio"
 
 @dataclass(frozen=True, slots=True)
 class StageLatency:
-    """One stage of one arm, or its `total`. per_audio: median seconds per second of speech."""
+    """One stage of one arm, or its `total`. per_audio: of seconds per second of speech, the median."""
 
     arm: str
     stage: str
     n: int
     median: Interval
     p95: Interval
-    per_audio: float | None
+    per_audio: Interval
 
 
 def latencies(results: Results) -> list[StageLatency]:
@@ -47,7 +47,7 @@ def latencies(results: Results) -> list[StageLatency]:
                     n=len(values),
                     median=quantile(values, 0.5),
                     p95=quantile(values, 0.95),
-                    per_audio=_per_audio(values, [s.get(AUDIO) for s in samples]) if total else None,
+                    per_audio=_per_audio(values, [s.get(AUDIO) for s in samples]) if total else Interval(None),
                 )
             )
     return found
@@ -73,6 +73,6 @@ def quantile(values: Sequence[float], q: float, level: float = 0.95) -> Interval
     return Interval(value, ranked[low - 1] if low else None, ranked[high - 1] if high else None)
 
 
-def _per_audio(values: Sequence[float], audio: Sequence[float | None]) -> float | None:
+def _per_audio(values: Sequence[float], audio: Sequence[float | None]) -> Interval:
     ratios = sorted(v / a for v, a in zip(values, audio, strict=False) if a)
-    return quantile(ratios, 0.5).value
+    return quantile(ratios, 0.5)

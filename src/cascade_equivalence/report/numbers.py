@@ -55,6 +55,11 @@ def seconds(value: float | None) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def level(decibels: float) -> str:
+    """A level in dB with one digit."""
+    return _signed(f"{decibels:.1f}")
+
+
 def duration(value: float) -> str:
     """Compute time: `66 s`, `12 min`."""
     return f"{value:.0f} s" if value < 120 else f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
@@ -86,7 +91,17 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 def plural(n: int, noun: str) -> str:
     """`1 item`, `24 items`."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{grouped(n)} {noun}{'' if n == 1 else 's'}"
+
+
+def grouped(n: int) -> str:
+    """A whole number with its thousands set apart."""
+    return f"{n:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def rough(n: int) -> str:
+    """A whole number in few characters: `426`, `36k`."""
+    return str(n) if n < 10_000 else f"{n / 1000:.0f}k"
 
 
 def capital(text: str) -> str:

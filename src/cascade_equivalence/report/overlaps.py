@@ -27,8 +27,8 @@ def overlap_of(results: Results, comparison: Comparison) -> Overlap:
     if any(task["kind"] == "open" for task in members):
         return Overlap(comparison, None, "an open task has no labels that two wrong answers could share")
     if any(_labels(task["items"]) < 3 for task in members):
-        note = BY_CONSTRUCTION if len(members) == 1 else f"one of the pooled tasks has two labels: {BY_CONSTRUCTION}"
-        return Overlap(comparison, None, note)
+        pooled_note = f"one of the pooled tasks has two labels: {BY_CONSTRUCTION}"
+        return Overlap(comparison, None, BY_CONSTRUCTION if len(members) == 1 else pooled_note)
     found, note = comparison.pair.error_overlap, comparison.pair.notes.get("error_overlap")
     return Overlap(comparison, None if found.value is None else found, note)
 

@@ -15,8 +15,10 @@ from cascade_equivalence.report.overlaps import overlap_of
 from cascade_equivalence.run.plan import GOLD_CONDITION
 from cascade_equivalence.study.results import ArmInfo, Cell, Comparison, Results
 
-CONDITIONS_A_TABLE = 3
-"""Columns that fit beside task and arm in 100 characters."""
+_WIDTH = 100
+"""Columns that the tables are made for."""
+_ESTIMATE = 16
+"""Width of `75.0 58.9–86.2` with the gap after it."""
 
 _VERDICT_STYLE = {"equivalent": "green", "different": "magenta", "undecided": "yellow"}
 
@@ -55,13 +57,13 @@ def _identities(results: Results) -> Iterator[Table | Text]:
 
 def _accuracies(results: Results) -> Iterator[Table | Text]:
     yield _heading("accuracy, %", "95 % Wilson interval, n items")
-    for conditions in _chunks(results.conditions):
+    tasks, arms = [task["name"] for task in results.tasks], [arm.name for arm in results.arms]
+    for conditions in _chunks(results.conditions, tasks, arms):
         table = _table("task", "arm", "n", *conditions)
         for task in results.tasks:
             for row, arm in enumerate(ordered(results)):
-                table.add_row(
-                    _plain("" if row else task["name"]), *_accuracy_row(results, task["name"], arm, conditions)
-                )
+                first = _plain("" if row else task["name"])
+                table.add_row(first, *_accuracy_row(results, task["name"], arm, conditions))
         yield table
 
 
@@ -141,7 +143,7 @@ def _comparison_row(results: Results, comparison: Comparison, overlaps: bool, wi
             text = _estimate(numbers.coefficient(overlap.value), numbers.limits(overlap))
             cells.append(Text.assemble(text, (f" /{overlap.joint_errors}", "dim")))
     name = said.name or "no verdict"
-    more = f" +{said.items_needed}" if said.items_needed else ""
+    more = f" +{numbers.rough(said.items_needed)}" if said.items_needed else ""
     return [*cells, Text.assemble((name, _VERDICT_STYLE.get(name, "dim")), (more, "dim"))]
 
 
@@ -150,7 +152,8 @@ def _word_errors(results: Results) -> Iterator[Table | Text]:
         return
     yield _heading("word error rate, %", "95 % bootstrap interval, n utterances")
     found = {(w.asr, w.task, w.condition): w for w in results.word_errors}
-    for conditions in _chunks(results.conditions):
+    tasks, asrs = [w.task for w in results.word_errors], [w.asr for w in results.word_errors]
+    for conditions in _chunks(results.conditions, tasks, asrs):
         table = _table("task", "asr", "n", *conditions)
         for (asr, task), _ in groupby(results.word_errors, key=lambda w: (w.asr, w.task)):
             cells = [found.get((asr, task, condition)) for condition in conditions]
@@ -169,9 +172,13 @@ def _word_errors(results: Results) -> Iterator[Table | Text]:
         yield table
 
 
-def _chunks(conditions: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(conditions), CONDITIONS_A_TABLE):
-        yield conditions[start : start + CONDITIONS_A_TABLE]
+def _chunks(conditions: Sequence[str], *first: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many conditions a table as fit beside the first columns, evenly divided."""
+    taken = sum(max(map(len, column), default=0) + 2 for column in first) + len("n of m  ")
+    fit = max(1, (_WIDTH - taken) // max(_ESTIMATE, *(len(c) + 2 for c in conditions)))
+    tables = -(-len(conditions) // fit)
+    for start in range(0, len(conditions), -(-len(conditions) // tables)):
+        yield conditions[start : start + -(-len(conditions) // tables)]
 
 
 def _table(*columns: str) -> Table:
