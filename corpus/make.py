@@ -29,10 +29,29 @@ NAMES = [*TASKS, "rendering", "retest", "babble"]
 def speak(row: dict[str, Any], engine: Synthesizer) -> sound.Waveform:
     """The clip of one manifest row at 16 kHz, shape (n,)."""
     how = row.get("meta", {})
-    pitch = how.get("pitch", 1.0)
-    # Raising the pitch by playing faster shortens the clip, so the engine speaks that much more slowly.
-    wave, rate = engine.speak(row["text"], row["speaker"], rate=how.get("rate", 1.0) / pitch)
-    return sound.finish(wave, rate, pitch=pitch, level=how.get("level_dbfs", sound.LEVEL))
+    # The engine always speaks at its own tempo: hurried, it swallows the first sound of a sentence.
+    wave, rate = engine.speak(row["text"], row["speaker"])
+    return sound.finish(
+        wave,
+        rate,
+        tempo=how.get("tempo", 1.0),
+        pitch=how.get("pitch", 1.0),
+        level=how.get("level_dbfs", sound.LEVEL),
+    )
+
+
+class Remembering:
+    """A synthesiser that keeps what it said: the renderings of a sentence are made of one recording."""
+
+    def __init__(self, engine: Synthesizer) -> None:
+        self._engine = engine
+        self._said: dict[tuple[str, str, float], tuple[sound.Waveform, int]] = {}
+
+    def speak(self, text: str, voice: str, *, rate: float = 1.0) -> tuple[sound.Waveform, int]:
+        key = (text, voice, rate)
+        if key not in self._said:
+            self._said[key] = self._engine.speak(text, voice, rate=rate)
+        return self._said[key]
 
 
 def make(task: str, out: Path, engine: Synthesizer, limit: int | None) -> None:
@@ -69,7 +88,7 @@ def main() -> None:
     engine = KokoroSynthesizer(given.kokoro, threads=given.threads)
     given.out.mkdir(parents=True, exist_ok=True)
     for task in given.task or NAMES:
-        make(task, given.out, engine, given.limit)
+        make(task, given.out, Remembering(engine) if task == "rendering" else engine, given.limit)
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ CLOSED = {
 TASKS = [*CLOSED, "commonsense", "trivia"]
 RETEST_ITEMS = 60
 
-# rate: speech tempo against the voice's own; pitch: factor on F0 (formants move with it); level: dBFS
-FAST, SLOW = 1.25, 0.80
-HIGH_LOUD, LOW_SOFT = (1.14, -18.0), (0.88, -36.0)
+# tempo against the voice's own; pitch: factor on F0 (formants move with it); level: dBFS
+FAST, SLOW = 1.22, 0.82
+HIGH_LOUD, LOW_SOFT = (1.13, -18.0), (0.89, -36.0)
 RENDERINGS = {
     "fast-high-loud": (FAST, *HIGH_LOUD),
     "slow-low-soft": (SLOW, *LOW_SOFT),
@@ -97,7 +97,7 @@ def rendering() -> list[Row]:
         for number, text in enumerate(sentences[split]):
             # Development needs few clips: each of its sentences goes to every second voice.
             speakers = names if split == "test" else names[number % 2 :: 2]
-            for voice, (label, (rate, pitch, level)) in itertools.product(speakers, RENDERINGS.items()):
+            for voice, (label, (tempo, pitch, level)) in itertools.product(speakers, RENDERINGS.items()):
                 cells.append(
                     {
                         "id": f"{split}/{number}/{voice}/{label}",
@@ -106,7 +106,7 @@ def rendering() -> list[Row]:
                         "speaker": voice,
                         "group": f"rendering-{split}-{number + 1}",
                         "split": split,
-                        "meta": {"rate": rate, "pitch": pitch, "level_dbfs": level},
+                        "meta": {"tempo": tempo, "pitch": pitch, "level_dbfs": level},
                     }
                 )
     rows = []

@@ -57,6 +57,29 @@ def raise_pitch(wave: Waveform, factor: float) -> Waveform:
     return np.asarray(soxr.resample(wave, 24_000 * factor, 24_000), np.float32)
 
 
+def stretch(wave: Waveform, rate: int, factor: float) -> Waveform:
+    """`factor` times as long at the same pitch: overlap-add of similar pieces (WSOLA, Verhelst and Roelands 1993)."""
+    if factor == 1.0:
+        return wave
+    hop, reach = int(0.02 * rate), int(0.01 * rate)
+    size = 2 * hop
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+    padded = np.pad(wave, size + reach).astype(np.float64)
+    frames = int(len(wave) * factor / hop) + 1
+    out = np.zeros((frames + 1) * hop)
+    at = reach
+    for number in range(frames):
+        if number:
+            # What would follow the last piece by itself, and where around the nominal place it is found again.
+            natural = padded[at + hop : at + hop + size]
+            nominal = min(reach + int(number * hop / factor), len(padded) - size - reach)
+            area = padded[nominal - reach : nominal + reach + size]
+            energy = np.convolve(area**2, np.ones(size), "valid")
+            at = nominal - reach + int(np.argmax(np.correlate(area, natural, "valid") / np.sqrt(energy + 1e-9)))
+        out[number * hop : number * hop + size] += window * padded[at : at + size]
+    return out[hop:].astype(np.float32)
+
+
 def set_level(wave: Waveform, rate: int, level: float) -> Waveform:
     """Bring the active speech level to `level` dBFS, as far as the peaks allow."""
     levels = _frame_levels(wave, rate)
@@ -65,9 +88,14 @@ def set_level(wave: Waveform, rate: int, level: float) -> Waveform:
     return np.asarray(wave * min(gain, PEAK / float(np.abs(wave).max())), np.float32)
 
 
-def finish(wave: Waveform, rate: int, *, pitch: float = 1.0, level: float = LEVEL) -> Waveform:
-    """The corpus's clip at `FILE_RATE` from the synthesiser's output at `rate`."""
-    clip = np.asarray(soxr.resample(raise_pitch(wave, pitch), rate, FILE_RATE), np.float32)
+def finish(wave: Waveform, rate: int, *, tempo: float = 1.0, pitch: float = 1.0, level: float = LEVEL) -> Waveform:
+    """The corpus's clip at `FILE_RATE` from the synthesiser's output at `rate`.
+
+    tempo: how many times as fast; pitch: factor on the pitch; level: active level, dBFS.
+    """
+    # Raising the pitch shortens the clip by the same factor, which the stretch takes back.
+    coloured = raise_pitch(stretch(wave, rate, pitch / tempo), pitch)
+    clip = np.asarray(soxr.resample(coloured, rate, FILE_RATE), np.float32)
     return set_level(trim(clip, FILE_RATE), FILE_RATE, level)
 
 

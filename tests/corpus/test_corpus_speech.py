@@ -9,7 +9,8 @@ from collections import Counter
 import numpy as np
 import pytest
 import soundfile
-from corpus_rows import CORPUS, SPOKEN, TASKS, rows
+
+from tests.corpus.corpus_rows import CORPUS, SPOKEN, TASKS, rows
 
 ROLES: dict[str, list[str]] = json.loads((CORPUS / "voices.json").read_text(encoding="utf-8"))["roles"]
 

@@ -7,10 +7,10 @@ import re
 from collections import Counter, defaultdict
 
 import pytest
-from corpus_rows import CORPUS, LABELLED, TASKS, content, rows, words
 from scipy.stats import binom
 
 from cascade_equivalence.tasks.manifest import read_manifest
+from tests.corpus.corpus_rows import CORPUS, LABELLED, TASKS, content, rows, words
 
 TEST_SIZE = {"topic": 240, "sentiment": 240}
 
