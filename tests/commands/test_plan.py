@@ -1,9 +1,14 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from cascade_equivalence.agreement import compare
+from cascade_equivalence.agreement.planning import items_for_margin, power_of
+
+from ..agreement.planted_data import arms
 from .harness import run
 
 
@@ -42,13 +47,14 @@ def test_summary_for_people(capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "--discordance D, or --kappa K"),
+        ((), "--discordance D, --kappa K, or --run DIR"),
         (("--discordance", "0"), "discordance must lie"),
         (("--discordance", "nan"), "discordance must lie"),
         (("--discordance", "0.05", "--power", "1"), "power must lie"),
         (("--discordance", "0.05", "--margin", "-1"), "margin must lie"),
         (("--discordance", "0.05", "--ceiling", "0.9"), "need --kappa"),
         (("--discordance", "0.05", "--items", "0"), "at least 1"),
+        (("--run", "x", "--discordance", "0.1"), "leave out --discordance"),
         (("--kappa", "2"), "kappa must lie"),
         (("--kappa", "0.9", "--classes", "1"), "at least two labels"),
     ],
@@ -56,6 +62,37 @@ def test_summary_for_people(capsys):
 def test_wrong_use(capsys, words, message):
     assert run("plan", *words) == 2
     assert message in capsys.readouterr().out
+
+
+def seen(task, seed, with_gold=True):
+    """A comparison as a run's results hold it."""
+    gold, left, right = arms(seed, n=300, flipped=0.04)
+    pair = compare(left, right, gold if with_gold else None, classes=4, resamples=100)
+    names = {"condition": "clean", "left": "self-cascade", "right": "cascade-s"}
+    return SimpleNamespace(task=task, pair=pair, verdict=pair.verdict, **names)
+
+
+def test_plan_from_a_run(monkeypatch, capsys):
+    results = pytest.importorskip("cascade_equivalence.study.results")
+    found = [seen("topic", 0), seen("emotion", 1, with_gold=False)]
+    monkeypatch.setattr(results, "analyse", lambda directory: SimpleNamespace(comparisons=found))
+    assert run("plan", "--run", "somewhere", "--json") == 0
+    topic, emotion = json.loads(capsys.readouterr().out)["comparisons"]
+    test = found[0].pair.mcnemar
+    assert topic["discordance"] == (test.b + test.c) / 300
+    assert topic["items"] == items_for_margin(topic["discordance"])
+    assert topic["power"] == power_of(found[0].pair)
+    assert topic["more_items_to_decide"] == found[0].verdict.items_needed
+    assert emotion["items"] is None
+    assert run("plan", "--run", "somewhere") == 0
+    out = capsys.readouterr().out
+    assert f"{topic['items']} items for 80 %" in out
+    assert "no gold labels" in out
+
+
+def test_a_folder_that_is_no_run(tmp_path, capsys):
+    assert run("plan", "--run", tmp_path) in (1, 2)
+    assert "error:" in capsys.readouterr().out
 
 
 def test_importing_the_command_is_light():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+from pathlib import Path
 
 HELP = "items needed for an equivalence margin, for a κ against its ceiling, and for a κ interval"
 
@@ -13,6 +15,7 @@ examples:
   ceq plan --discordance 0.10 --items 400            the power of 400 items
   ceq plan --discordance 0.05 --kappa 0.93 --ceiling 0.95 --classes 4
   ceq plan --kappa 0.90 --kappa-width 0.02 --classes 4
+  ceq plan --run runs/pocket                         what a study could show, and what it still lacks
 """
 
 
@@ -20,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--discordance", type=float, metavar="D", help="expected share of items that one arm alone gets right"
     )
+    parser.add_argument("--run", type=Path, metavar="DIR", help="plan from what a run has seen instead")
     parser.add_argument("--margin", type=float, default=0.03, help="of equal accuracy (default: 0.03)")
     parser.add_argument("--power", type=float, default=0.8, help="chance to show it (default: 0.8)")
     parser.add_argument(
@@ -36,18 +40,87 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from ..errors import UsageError
 
-    if args.discordance is None and args.kappa is None:
-        raise UsageError("say what to expect: --discordance D, or --kappa K")
+    if args.run is not None and not (args.discordance is None and args.kappa is None):
+        raise UsageError("--run takes discordance and κ from the run: leave out --discordance and --kappa")
+    if args.run is None and args.discordance is None and args.kappa is None:
+        raise UsageError("say what to expect: --discordance D, --kappa K, or --run DIR")
     if args.kappa is None and (args.ceiling is not None or args.kappa_width is not None):
         raise UsageError("--ceiling and --kappa-width need --kappa K")
     if args.items is not None and args.items < 1:
         raise UsageError(f"--items must be at least 1, not {args.items}")
     try:
-        plan = _plan(args)
+        plan = _plan(args) if args.run is None else _of_run(args)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    print(json.dumps(plan, allow_nan=False) if args.json else _summary(plan))
+    if args.json:
+        print(json.dumps(plan, allow_nan=False))
+    else:
+        print(_summary(plan) if args.run is None else _run_summary(plan))
     return 0
+
+
+def _of_run(args: argparse.Namespace) -> dict[str, object]:
+    """Per comparison of a run: its discordance, the power it had, and the items that it needs."""
+    from dataclasses import replace
+
+    from ..agreement import planning
+    from ..study.results import analyse
+
+    comparisons = []
+    for found in analyse(args.run).comparisons:
+        test, pair = found.pair.mcnemar, found.pair
+        row: dict[str, object] = {
+            "task": found.task,
+            "condition": found.condition,
+            "left": found.left,
+            "right": found.right,
+            "n": pair.n,
+            "verdict": found.verdict.name,
+            "more_items_to_decide": found.verdict.items_needed,
+            "discordance": None,
+            "power": None,
+            "items": None,
+        }
+        if test is not None and pair.equivalence is not None:
+            # Without a discordant item the rate is not 0 but below what one item would make it.
+            discordance = max(test.b + test.c, 1) / pair.n_gold
+            wanted = replace(pair, equivalence=replace(pair.equivalence, margin=args.margin))
+            independent = planning.items_for_margin(
+                max(discordance, abs(args.difference)), args.margin, args.power, difference=args.difference
+            )
+            row |= {
+                "discordance": (test.b + test.c) / pair.n_gold,
+                "power": planning.power_of(wanted, difference=args.difference),
+                "items": None if independent is None else math.ceil(independent * pair.design_effect),
+            }
+        comparisons.append(row)
+    return {
+        "margin": args.margin,
+        "power": args.power,
+        "difference": args.difference,
+        "comparisons": comparisons,
+    }
+
+
+def _run_summary(plan: dict[str, object]) -> str:
+    rows = plan["comparisons"]
+    assert isinstance(rows, list)
+    margin, power = 100 * float(str(plan["margin"])), 100 * float(str(plan["power"]))
+    lines = [f"accuracy within ±{margin:g} points, at the discordance of the run"]
+    for row in rows:
+        name = f"{row['task']}, {row['condition']}: {row['left']} / {row['right']}, {row['n']} items"
+        if row["discordance"] is None:
+            lines.append(f"{name}: no gold labels")
+            continue
+        needed = "never" if row["items"] is None else f"{row['items']} items"
+        text = (
+            f"{name}: {100 * row['discordance']:.1f} % discordant, the run's power {100 * row['power']:.0f} %, "
+            f"{needed} for {power:g} %"
+        )
+        if row["more_items_to_decide"] is not None:
+            text += f"; undecided, about {row['more_items_to_decide']} more items decide the verdict"
+        lines.append(text)
+    return "\n".join(lines)
 
 
 def _plan(args: argparse.Namespace) -> dict[str, object]:
