@@ -112,7 +112,7 @@ def _answer(key, arm, asr, task, kind, labels, condition, i, made, store):
     if made.sound:
         store.put(clip)
     snr = 0.001 if "babble" in condition else None
-    rows = [
+    return [
         reply,
         ClipRow(f"c:{task}/{condition}/{i}", task, f"{task}-{i:03}", condition, clip.sha256, clip.seconds, snr, 1.0),
         TranscriptRow(f"t:{key}", asr, clip.sha256, content, -0.1, 6, 1, 0.05, 16),
@@ -120,4 +120,3 @@ def _answer(key, arm, asr, task, kind, labels, condition, i, made, store):
             key, arm, task, f"{task}-{i:03}", condition, 0, "labels", reply.key, clip.sha256, f"t:{key}", label, 0
         ),
     ]
-    return rows
