@@ -7,7 +7,7 @@ from cascade_equivalence.report.curves import in_noise_order
 from cascade_equivalence.study.results import Results
 
 CONTROLS = {"silence", "swap", "no-audio"}
-NEEDED = "about 480 items at 5 % discordance and 950 at 10 %"
+NEEDED = "about 480 items at 5\N{NO-BREAK SPACE}% discordance and 950 at 10\N{NO-BREAK SPACE}%"
 """Items that TOST needs for a margin of three points at 80 % power, McNemar-type discordance given."""
 
 

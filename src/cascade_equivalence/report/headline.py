@@ -10,6 +10,8 @@ from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered, ordered_comparisons
 from cascade_equivalence.study.results import POOLED, Comparison, Results
 
+_GLUE = "\N{NO-BREAK SPACE}"
+
 
 @dataclass(frozen=True, slots=True)
 class PairLine:
@@ -93,7 +95,7 @@ def _accuracies(results: Results, shown: Sequence[Comparison]) -> Iterator[str]:
 
 
 def _share(interval: Interval, n: int) -> str:
-    return f"{numbers.percent(interval.value)} % ({numbers.limits(interval, 'percent')}, n {n})"
+    return f"{numbers.percent(interval.value)}{_GLUE}% ({numbers.limits(interval, 'percent')}, n{_GLUE}{n})"
 
 
 def _line(results: Results, rows: Sequence[Comparison]) -> PairLine:
@@ -129,10 +131,10 @@ def _sentence(rows: Sequence[Comparison]) -> str:
 
 
 def _why_different(comparison: Comparison) -> str:
-    words = [f"κ\N{NO-BREAK SPACE}{numbers.coefficient(comparison.pair.kappa.value)}"]
+    words = [f"κ{_GLUE}{numbers.coefficient(comparison.pair.kappa.value)}"]
     accuracy = comparison.pair.accuracy
     if accuracy and accuracy.difference.value is not None:
-        words.append(f"{numbers.points(accuracy.difference.value)}\N{NO-BREAK SPACE}points")
+        words.append(f"{numbers.points(accuracy.difference.value)}{_GLUE}points")
     return ", ".join(words)
 
 

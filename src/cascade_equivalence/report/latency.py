@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report.arms import ordered
@@ -66,8 +67,8 @@ def quantile(values: Sequence[float], q: float, level: float = 0.95) -> Interval
     above = min(below + 1, n - 1)
     value = ranked[below] + (place - below) * (ranked[above] - ranked[below])
     tail = (1.0 - level) / 2.0
-    # P(at most k of n values lie below the quantile), from both ends.
-    at_most = [sum(math.comb(n, j) * q**j * (1 - q) ** (n - j) for j in range(k + 1)) for k in range(n + 1)]
+    # P(at most k of n values lie below the quantile).
+    at_most = list(accumulate(math.comb(n, j) * q**j * (1 - q) ** (n - j) for j in range(n + 1)))
     low = max((k + 1 for k in range(n) if at_most[k] <= tail), default=0)
     high = min((k for k in range(1, n + 1) if 1.0 - at_most[k - 1] <= tail), default=0)
     return Interval(value, ranked[low - 1] if low else None, ranked[high - 1] if high else None)
