@@ -10,7 +10,7 @@ from .journals import Made, make_run
 
 def summary(directory, made):
     out = io.StringIO()
-    print_summary(analyse(make_run(directory, made)), Console(file=out, width=100))
+    print_summary(analyse(make_run(directory, made)), Console(file=out, width=80))
     return out.getvalue()
 
 

@@ -25,11 +25,18 @@ _VERDICT_STYLE = {"equivalent": "green", "different": "magenta", "undecided": "y
 
 def print_summary(results: Results, console: Console) -> None:
     """Print the results, compact and without markup from any name."""
-    for number, part in enumerate((_identities, _accuracies, _comparisons, _word_errors)):
-        if number:
-            console.print()
-        for line in part(results):
-            console.print(line, highlight=False, markup=False)
+    width = console.width
+    if not console.is_terminal:
+        # A file or pipe has no width of its own; the one assumed for it would break the tables.
+        console.width = max(width, _WIDTH)
+    try:
+        for number, part in enumerate((_identities, _accuracies, _comparisons, _word_errors)):
+            if number:
+                console.print()
+            for line in part(results):
+                console.print(line, highlight=False, markup=False)
+    finally:
+        console.width = width
 
 
 def _identities(results: Results) -> Iterator[Table | Text]:
