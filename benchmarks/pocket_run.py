@@ -24,8 +24,9 @@ import torch
 
 from cascade_equivalence.audio.clip import RATE
 from cascade_equivalence.audio.store import ClipStore
-from cascade_equivalence.run.execute import CLIPS, JOURNAL, execute
+from cascade_equivalence.run.execute import execute
 from cascade_equivalence.run.journal import AnswerRow, Journal, TranscriptRow
+from cascade_equivalence.run.layout import CLIPS, JOURNAL
 from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.plan import ArmPlan, Plan
 from cascade_equivalence.run.progress import Silent

@@ -9,7 +9,7 @@ from cascade_equivalence.audio.clip import RATE, Clip
 from cascade_equivalence.audio.store import ClipStore
 from cascade_equivalence.run.execute import CLIPS, JOURNAL
 from cascade_equivalence.run.journal import AnswerRow, ClipRow, Journal, ReplyRow, TranscriptRow
-from cascade_equivalence.run.plan import GOLD_CONDITION
+from cascade_equivalence.run.layout import GOLD_CONDITION
 
 NASTY = "<script>alert(1)</script>"
 TOPICS = ("World", "Sports", "Business")

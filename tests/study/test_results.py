@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cascade_equivalence.errors import RunError
-from cascade_equivalence.run.execute import JOURNAL
 from cascade_equivalence.run.journal import AnswerRow, Journal, ReplyRow, TranscriptRow
+from cascade_equivalence.run.layout import JOURNAL
 from cascade_equivalence.study.results import POOLED, Results, analyse, pairs_of
 
 ARMS = {

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from cascade_equivalence.audio.clip import RATE, Clip, read_clip
-from cascade_equivalence.systems.whisper import split
+from cascade_equivalence.systems.whisper import repeats, split
 from cascade_equivalence.tasks.task import load_task
 from tests.models import whisper
 
@@ -82,3 +82,11 @@ def test_split_cuts_at_the_quietest_place() -> None:
 def test_silence_gives_some_transcript_and_no_error() -> None:
     (said,) = whisper(padding="short").transcribe([Clip(np.zeros(RATE, np.float32))])
     assert isinstance(said.text, str)
+
+
+def test_repetitions_are_noticed() -> None:
+    assert repeats("Kids are talking by the door. Kids are talking, by the door")
+    assert repeats("he said so it was so it was")
+    assert not repeats("Kids are talking by the door.")
+    assert not repeats("no no no")
+    assert not repeats("")

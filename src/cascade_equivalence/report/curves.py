@@ -13,7 +13,7 @@ from markupsafe import Markup
 from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered, series
-from cascade_equivalence.run.plan import GOLD_CONDITION
+from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.results import Results
 
 COLOURS = ("#5c5c66", "#1565b8", "#b5500b", "#2c7a4b", "#8a3fa0", "#a3284f", "#4b6b00", "#00727d")

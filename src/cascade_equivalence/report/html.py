@@ -25,7 +25,7 @@ from cascade_equivalence.report.curves import COLOURS, curves, in_noise_order
 from cascade_equivalence.report.headline import headline, title_of
 from cascade_equivalence.report.latency import latencies
 from cascade_equivalence.report.overlaps import Overlap, overlaps
-from cascade_equivalence.run.plan import GOLD_CONDITION
+from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.results import POOLED, Cell, Comparison, Results
 
 FILE = "report.html"

@@ -12,7 +12,7 @@ from rich.text import Text
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered, ordered_comparisons
 from cascade_equivalence.report.overlaps import overlap_of
-from cascade_equivalence.run.plan import GOLD_CONDITION
+from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.results import ArmInfo, Cell, Comparison, Results
 
 _WIDTH = 100

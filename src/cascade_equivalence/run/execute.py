@@ -20,6 +20,7 @@ from cascade_equivalence.run.answers import answer_arm
 from cascade_equivalence.run.batching import chunks, halving
 from cascade_equivalence.run.journal import ClipRow, Journal, TranscriptRow
 from cascade_equivalence.run.latency import sample_latency
+from cascade_equivalence.run.layout import CLIPS, JOURNAL
 from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.plan import Plan
 from cascade_equivalence.run.progress import Reporter
@@ -28,8 +29,6 @@ from cascade_equivalence.systems.identity import environment
 if TYPE_CHECKING:
     from cascade_equivalence.tasks.item import Item
 
-JOURNAL = "journal.sqlite"
-CLIPS = "clips"
 CLIPS_PER_COMMIT = 32
 
 

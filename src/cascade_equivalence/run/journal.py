@@ -140,7 +140,7 @@ class Journal:
     def put_fact(self, key: str, value: Any) -> None:
         """Set a fact, as JSON."""
         with self._writing():
-            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value, sort_keys=True)))
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
 
     def fact(self, key: str, default: Any = None) -> Any:
         """A fact, or `default`."""

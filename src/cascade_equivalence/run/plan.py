@@ -9,15 +9,13 @@ from typing import Literal
 
 from cascade_equivalence.audio.clip import RATE
 from cascade_equivalence.audio.condition import Condition
+from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.systems.arms import Mode
 from cascade_equivalence.systems.identity import Identity, digest_of
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.prompting import Style, wording
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.task import Task
-
-GOLD_CONDITION = "text"
-"""The condition under which answers to the gold text are filed: no audio is involved, so it is asked once."""
 
 RECIPE = 1
 """Raised when the code changes what a clip, transcript or answer is for the same inputs."""

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cascade_equivalence.run.execute import JOURNAL
 from cascade_equivalence.run.journal import Journal
+from cascade_equivalence.run.layout import JOURNAL
 from cascade_equivalence.run.plan import Plan
 from cascade_equivalence.study.spec import Study
 

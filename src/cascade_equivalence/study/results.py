@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from cascade_equivalence.agreement import GoldArm, Interval, PairAgreement, Verdict, compare, verdict, wilson
 from cascade_equivalence.errors import RunError
-from cascade_equivalence.run.execute import JOURNAL
 from cascade_equivalence.run.journal import AnswerRow, ClipRow, Journal, ReplyRow, TranscriptRow
-from cascade_equivalence.run.plan import GOLD_CONDITION
+from cascade_equivalence.run.layout import GOLD_CONDITION, JOURNAL
 from cascade_equivalence.study.word_errors import WordErrors, word_errors
 from cascade_equivalence.tasks.parsing import INVALID, matches_alias
 

@@ -6,6 +6,7 @@ quietest point before 30 s and joined, never cut silently.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +46,8 @@ class Whisper:
 
     padding: `stock` gives the encoder 30 s, as it was trained; `short` gives it the clip, a second of silence and
     what rounds it up to an even number of seconds, at least eight: several times faster on short clips, with
-    transcripts that differ now and then (benchmarks/RESULTS.md). A transcript that does not end there is made
-    again with stock padding.
+    transcripts that differ now and then (benchmarks/RESULTS.md). What short padding does to Whisper is to make it
+    repeat itself: a transcript that does not end, or ends in a repetition, is made again with stock padding.
     """
 
     def __init__(self, name: str, directory: Path, placement: Placement, padding: Padding) -> None:
@@ -84,9 +85,9 @@ class Whisper:
             indices = [n for n in range(len(pieces)) if lengths[n] == length]
             found |= dict(zip(indices, self._decode([pieces[n][1] for n in indices], length), strict=True))
         stock = WINDOW_S * RATE
-        endless = [n for n, transcript in found.items() if not transcript.complete and lengths[n] < stock]
-        if endless:
-            found |= dict(zip(endless, self._decode([pieces[n][1] for n in endless], stock), strict=True))
+        doubtful = [n for n, t in found.items() if lengths[n] < stock and (not t.complete or repeats(t.text))]
+        if doubtful:
+            found |= dict(zip(doubtful, self._decode([pieces[n][1] for n in doubtful], stock), strict=True))
         return [_join([found[n] for n, (owner, _) in enumerate(pieces) if owner == i]) for i in range(len(clips))]
 
     def _padded(self, samples: Samples) -> int:
@@ -158,6 +159,12 @@ class Whisper:
             Transcript(text.strip(), float(total[i]) / (int(lengths[i]) + complete[i]), int(lengths[i]), complete[i])
             for i, text in enumerate(texts)
         ]
+
+
+def repeats(text: str, least: int = 3) -> bool:
+    """Whether a text ends in `least` or more words said twice in a row, case and punctuation aside."""
+    words = re.findall(r"[^\W_]+(?:'[^\W_]+)*", text.lower())
+    return any(words[-n:] == words[-2 * n : -n] for n in range(least, len(words) // 2 + 1))
 
 
 def split(samples: Samples, window: int = WINDOW_S * RATE, search: int = 5 * RATE) -> list[Samples]:

@@ -23,6 +23,7 @@ FORMS: dict[str, Form] = {
                 ("Business", "business"),
                 ("Sci/Tech", "science"),
             ),
+            shots=("topic-175", "topic-008", "topic-220", "topic-173"),
         ),
         Form(
             "sentiment",
@@ -31,6 +32,7 @@ FORMS: dict[str, Form] = {
             instruction="Is the feeling of each text positive or negative?",
             heard="Text:",
             asked="Feeling:",
+            shots=("sentiment-268", "sentiment-073"),
         ),
         Form(
             "commonsense",
