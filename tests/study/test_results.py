@@ -111,6 +111,28 @@ def test_labels_of_different_tasks_are_kept_apart_when_pooled(tmp_path: Path) ->
     assert per_task.pair.kappa.value is None
 
 
+def test_pooling_with_a_two_label_task_has_no_error_overlap(tmp_path: Path) -> None:
+    """With two labels two wrong answers always coincide; pooled with others that would inflate the overlap."""
+    two = task("u", 30, labels=["a", "b"])
+    two["items"] = [i | {"accepted": ["a"], "choices": ["a", "b"]} for i in two["items"]]
+
+    def wrong(arm: str, name: str, condition: str, i: int) -> str:
+        return truth(arm, name, condition, i) if arm == "gold" and name == "t" else "a" if arm == "gold" else "b"
+
+    results = build(tmp_path, [task("t", 30), two], wrong)
+    pooled = next(c for c in results.comparisons if c.task == POOLED and c.ceiling)
+    assert pooled.pair.error_overlap.value is None
+    assert "two labels" in pooled.pair.notes["error_overlap"]
+    alone = next(c for c in results.comparisons if c.task == "t" and c.ceiling)
+    assert alone.pair.error_overlap.value == 1.0
+
+
+def test_pairs_on_the_same_items_share_their_resamples(tmp_path: Path) -> None:
+    results = build(tmp_path, [task("t", 30)], truth)
+    tokens = {c.pair.replicates.token for c in results.comparisons}
+    assert len(tokens) == 1
+
+
 def test_an_unfinished_run_reports_what_is_there(tmp_path: Path) -> None:
     results = build(
         tmp_path,

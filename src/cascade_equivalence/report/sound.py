@@ -9,9 +9,8 @@ from pathlib import Path
 from cascade_equivalence.audio.clip import read_flac
 from cascade_equivalence.audio.store import ClipStore
 from cascade_equivalence.errors import AudioError
+from cascade_equivalence.run.layout import CLIPS
 
-CLIPS = "clips"
-"""Where a run directory keeps its clips. Not imported from `run.execute`: a report needs no models' libraries."""
 _SMALL = 0.9
 """libsndfile's compression level for Opus: about 20 kbit/s for speech at 16 kHz."""
 _BLOCK = 16_000

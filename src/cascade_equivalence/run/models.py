@@ -41,6 +41,10 @@ class Models:
         return self._llm[name]
 
     def _announce(self, name: str) -> None:
+        from transformers.utils import logging
+
+        # Its bar for every load would break the run's own.
+        logging.disable_progress_bar()
         model = self._plan.models[name]
         self._reporter.say(
             f"loading {name}: {model.identity.source} on {model.placement.device}, {model.placement.dtype}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade_equivalence.agreement import GoldArm, Interval, PairAgreement, Verdict, compare, verdict, wilson
+from cascade_equivalence.agreement import GoldArm, Interval, PairAgreement, Resamples, Verdict, compare, verdict, wilson
 from cascade_equivalence.errors import RunError
 from cascade_equivalence.run.journal import AnswerRow, ClipRow, Journal, ReplyRow, TranscriptRow
 from cascade_equivalence.run.layout import GOLD_CONDITION, JOURNAL
@@ -254,38 +254,46 @@ def _comparisons(
 def _pair(
     study: Mapping[str, Any], group: list[Mapping[str, Any]], left: list[Cell], right: list[Cell]
 ) -> PairAgreement | None:
-    """The pair on the items both have answered, label indices of different tasks kept apart."""
+    """The pair on the items both have answered; labels of different tasks are compared within their task only.
+
+    The bootstrap weights depend on the items alone, so all pairs on the same items share them and are paired.
+    """
     rows: list[tuple[Labels, Labels, Labels | None, list[str]]] = []
-    classes = 0
     for task, a, b in zip(group, left, right, strict=True):
         both = (a.labels != MISSING) & (b.labels != MISSING)
         if not both.any():
             return None
         gold = _gold(task)
-        shift = classes
-
-        def moved(labels: Labels, both: NDArray[np.bool_] = both, shift: int = shift) -> Labels:
-            return np.where(labels[both] >= 0, labels[both] + shift, labels[both])
-
         units = [i["group"] or i["id"] for i, keep in zip(task["items"], both, strict=True) if keep]
-        rows.append((moved(a.labels), moved(b.labels), None if gold is None else moved(gold), units))
-        classes += 2 if task["kind"] == "open" else len(task["labels"])
+        rows.append((a.labels[both], b.labels[both], None if gold is None else gold[both], units))
+    classes = max(2 if task["kind"] == "open" else len(task["labels"]) for task in group)
     strata = np.concatenate([np.full(len(r[0]), i) for i, r in enumerate(rows)])
     units = [f"{i}/{unit}" for i, r in enumerate(rows) for unit in r[3]]
     clustered = len(set(units)) < len(units)
     codes = np.unique(units, return_inverse=True)[1] if clustered else None
     gold = None if any(r[2] is None for r in rows) else np.concatenate([r[2] for r in rows if r[2] is not None])
-    return compare(
+    layers = strata if len(group) > 1 else None
+    weights = Resamples.draw(
+        len(strata), resamples=study["resamples"], seed=study["seed"], clusters=codes, strata=layers
+    )
+    pair = compare(
         np.concatenate([r[0] for r in rows]),
         np.concatenate([r[1] for r in rows]),
         gold,
         classes=classes,
         clusters=codes,
-        strata=strata if len(group) > 1 else None,
-        resamples=study["resamples"],
-        seed=study["seed"],
+        strata=layers,
+        weights=weights,
         margin=study["margin"],
     )
+    if classes > 2 and any(len(task["labels"]) < 3 for task in group):
+        note = "not defined: with two labels, two wrong answers are always the same one"
+        pair = replace(
+            pair,
+            error_overlap=replace(pair.error_overlap, value=None, low=None, high=None, chance=None),
+            notes={**pair.notes, "error_overlap": note},
+        )
+    return pair
 
 
 def _gold_arm(group: list[Mapping[str, Any]], cells: list[Cell]) -> GoldArm | None:
