@@ -7,27 +7,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cascade_equivalence.audio.babble import Talker
-from cascade_equivalence.audio.clip import Clip, read_clip, read_flac, write_flac
+from cascade_equivalence.audio.clip import Clip, from_samples, read_clip, read_flac, write_flac
 from cascade_equivalence.audio.condition import Condition, Degraded, degrade
+from cascade_equivalence.audio.synthesis import Synthesizer
 from cascade_equivalence.errors import AudioError
 from cascade_equivalence.tasks.item import Item
 
 
 @dataclass(frozen=True, slots=True)
 class ClipMaker:
-    """Makes the clip of an item under a condition. `talkers` is called when babble is first needed."""
+    """Makes the clip of an item under a condition. `talkers` and `synthesizer` are called when first needed."""
 
     talkers: Callable[[], Sequence[Talker]]
+    synthesizer: Callable[[], Synthesizer]
     seed: int
 
     def make(self, item: Item, condition: Condition) -> Degraded:
-        """Read the item's audio and degrade it. Raises `AudioError` naming the item."""
-        if item.audio is None:
-            raise AudioError(
-                f"item '{item.id}' has text but no audio; speak it first (ceq tasks speak) or run the gold arm alone"
-            )
-        name = f"item '{item.id}' ({item.audio})"
-        return degrade(read_clip(item.audio, item.id), condition, self.talkers, self.seed, name)
+        """Read the item's audio, or speak its text, and degrade it. Raises `AudioError` naming the item."""
+        name = f"item '{item.id}' ({item.audio or item.voice})"
+        if item.audio:
+            clip = read_clip(item.audio, item.id)
+        elif item.voice and item.text:
+            clip = from_samples(*self.synthesizer().speak(item.text, item.voice), name)
+        else:
+            raise AudioError(silent_item(item))
+        return degrade(clip, condition, self.talkers, self.seed, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +60,11 @@ class ClipStore:
         if clip.sha256 != sha256:
             raise AudioError(f"stored clip {path} was changed; delete it and run again")
         return clip
+
+
+def silent_item(item: Item) -> str:
+    """What to tell about an item that can neither be read nor spoken."""
+    return (
+        f"item '{item.id}' has text but no audio, and an arm needs audio; give the task a voice "
+        "(tasks: [{manifest: …, voice: af_heart}], extra [speech]), or run the gold arm alone"
+    )

@@ -6,30 +6,27 @@ undisturbed run would have made.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from cascade_equivalence.audio.babble import read_talkers
 from cascade_equivalence.audio.store import ClipMaker, ClipStore
+from cascade_equivalence.audio.synthesis import KokoroSynthesizer
 from cascade_equivalence.errors import AudioError, RunError
-from cascade_equivalence.pocket.fetch import sha256_file
 from cascade_equivalence.run.answers import answer_arm
 from cascade_equivalence.run.batching import chunks, halving
 from cascade_equivalence.run.journal import ClipRow, Journal, TranscriptRow
 from cascade_equivalence.run.latency import sample_latency
 from cascade_equivalence.run.layout import CLIPS, JOURNAL
 from cascade_equivalence.run.models import Models
-from cascade_equivalence.run.plan import Plan
+from cascade_equivalence.run.plan import Plan, source_of
 from cascade_equivalence.run.progress import Reporter
 from cascade_equivalence.systems.identity import environment
 
-if TYPE_CHECKING:
-    from cascade_equivalence.tasks.item import Item
-
 CLIPS_PER_COMMIT = 32
+KOKORO = cache(KokoroSynthesizer)
 
 
 def execute(plan: Plan, models: Models, directory: Path, reporter: Reporter) -> None:
@@ -66,9 +63,9 @@ def make_clips(
     plan: Plan, journal: Journal, store: ClipStore, reporter: Reporter
 ) -> dict[tuple[str, str, str], ClipRow]:
     """The clip of every (task, item, condition), made unless journalled."""
-    maker = ClipMaker(partial(read_talkers, plan.talkers), plan.seed)
+    maker = ClipMaker(partial(read_talkers, plan.talkers), KOKORO, plan.seed)
     wanted = [
-        (task.name, trial, plan.clip_key(_source(trial.item), trial.condition))
+        (task.name, trial, plan.clip_key(source_of(trial.item), trial.condition))
         for task in plan.tasks
         for trial in plan.trials(task)
     ]
@@ -132,12 +129,3 @@ def transcribe(
                 )
             )
             stage.advance(len(missing.intersection(keys)))
-
-
-def _source(item: Item) -> str:
-    if item.audio is None or not item.audio.is_file():
-        raise AudioError(
-            f"item '{item.id}': "
-            + (f"audio file {item.audio} is missing" if item.audio else "has text but no audio, and an arm needs audio")
-        )
-    return sha256_file(item.audio)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from cascade_equivalence.audio.clip import RATE
 from cascade_equivalence.audio.condition import Condition
+from cascade_equivalence.audio.store import silent_item
+from cascade_equivalence.errors import AudioError
+from cascade_equivalence.pocket.fetch import sha256_file
 from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.systems.arms import Mode
 from cascade_equivalence.systems.identity import Identity, digest_of
@@ -19,6 +23,22 @@ from cascade_equivalence.tasks.task import Task
 
 RECIPE = 1
 """Raised when the code changes what a clip, transcript or answer is for the same inputs."""
+
+
+def source_of(item: Item) -> str:
+    """Hash of what an item sounds like before any condition. Raises `AudioError` naming an item without sound."""
+    if item.audio is None:
+        if item.voice is None:
+            raise AudioError(silent_item(item))
+        return digest_of(["kokoro-82m", item.voice, item.text])
+    if not item.audio.is_file():
+        raise AudioError(f"item '{item.id}': audio file {item.audio} is missing")
+    return _file_hash(item.audio)
+
+
+@cache
+def _file_hash(path: Path) -> str:
+    return sha256_file(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +114,7 @@ class Plan:
         asr = self.models[arm.asr].identity.digest() if arm.asr else None
         llm = self.models[arm.llm].identity.digest()
         item = trial.item
-        source = str(item.audio) if arm.asr else item.text
+        source = source_of(item) if arm.asr else item.text
         recipe = [RECIPE, arm.name, asr, llm, self.mode(task), wording(arm.style, task, item)]
         return digest_of([*recipe, task.name, item.id, source, trial.condition.name, self.seed])
 

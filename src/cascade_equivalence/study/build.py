@@ -20,7 +20,7 @@ def build_tasks(study: Study, base: Path) -> tuple[Task, ...]:
     tasks = [
         load_task(spec, limit=study.limit)
         if isinstance(spec, str)
-        else load_task(spec.title(), base / spec.manifest, spec.where, study.limit)
+        else load_task(spec.title(), base / spec.manifest, spec.where, study.limit, spec.voice)
         for spec in study.tasks
     ]
     names = [task.name for task in tasks]

@@ -45,9 +45,10 @@ class ArmSpec(_Strict):
 
 
 class TaskSpec(_Strict):
-    """A task of one's own. `name` gives the wording if it is one of the shipped forms'."""
+    """A task of one's own. `name` gives the wording if it is one of the shipped forms'; `voice` speaks text items."""
 
     manifest: Path
+    voice: str | None = None
     name: str | None = None
     where: dict[str, Any] = Field(default_factory=dict)
 

@@ -20,7 +20,8 @@ class Choice:
 class Item:
     """One example: what is spoken (`text`, `audio` or both), what may be answered, and the gold label.
 
-    `accepted` holds every right answer (one label on closed tasks, aliases on open ones; empty without gold).
+    `voice` speaks `text` where there is no `audio`. `accepted` holds every right answer (one label on closed tasks,
+    aliases on open ones; empty without gold).
     `group` is the unit that items are clustered by in statistics, `fields` whatever else the manifest says.
     """
 
@@ -31,6 +32,7 @@ class Item:
     accepted: tuple[str, ...]
     question: str | None = None
     speaker: str | None = None
+    voice: str | None = None
     group: str | None = None
     split: str = "test"
     fields: Mapping[str, Any] = field(default_factory=dict)

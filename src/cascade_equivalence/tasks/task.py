@@ -53,19 +53,27 @@ def shipped_tasks() -> tuple[str, ...]:
 
 
 def load_task(
-    name: str, manifest: Path | None = None, where: Mapping[str, Any] | None = None, limit: int | None = None
+    name: str,
+    manifest: Path | None = None,
+    where: Mapping[str, Any] | None = None,
+    limit: int | None = None,
+    voice: str | None = None,
 ) -> Task:
     """A shipped task by name, or a user's `manifest` under any name.
 
-    A manifest named after one of the forms (`topic`, …) gets that form's wording without its shots, any other the
-    general wording. `limit` keeps the first n evaluated items, every label equally represented as far as it goes.
+       A manifest named after one of the forms (`topic`, …) gets that form's wording without its shots, any other the
+       general wording. `limit` keeps the first n evaluated items, every label equally represented as far as it goes.
+    Items
+       without audio are spoken by `voice`, where given.
 
-    Raises `UsageError` for an unknown name or an unusable manifest.
+       Raises `UsageError` for an unknown name or an unusable manifest.
     """
     if manifest is None and name not in shipped_tasks():
         raise UsageError(f"no task '{name}'; there are: {', '.join(shipped_tasks())} (or give a manifest)")
     path = manifest or corpus_dir() / f"{name}.jsonl"
     rows = read_manifest(path, where)
+    if voice:
+        rows = tuple(row if row.audio else replace(row, voice=voice, speaker=row.speaker or voice) for row in rows)
     form = FORMS[name] if name in FORMS else _general_form(name, rows)
     if manifest is not None:
         form = replace(form, shots=())
