@@ -7,7 +7,9 @@ either the whole model or nothing; archives already downloaded and verified are 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -81,7 +83,9 @@ def pull(model: EmbeddedModel, say: Say = lambda _: None) -> Path:
             _assemble(model, archives, source)
             say(f"{model.name}: converting")
             try:
-                _convert(model, source, converted)
+                # Their progress bars cannot all be switched off, and one line says what goes on.
+                with contextlib.redirect_stderr(io.StringIO()):
+                    _convert(model, source, converted)
             except (ImportError, ValueError, OSError, RuntimeError) as error:
                 raise ModelError(f"{model.name}: cannot be converted: {error}") from error
             hashes = {p.name: sha256_file(p) for p in sorted(converted.iterdir())}

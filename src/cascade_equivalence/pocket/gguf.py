@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from pathlib import Path
 
 from cascade_equivalence.errors import ModelError
@@ -17,14 +15,12 @@ def convert(source: Path, target: Path) -> None:
     except ImportError as error:
         raise ModelError(f"{error}; install cascade-equivalence[models]") from None
 
-    # Its progress bars cannot all be switched off, and `pull` says in one line what goes on.
-    with contextlib.redirect_stderr(io.StringIO()):
-        model = AutoModelForCausalLM.from_pretrained(source, gguf_file="model.gguf", dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(source, gguf_file="model.gguf")
-        # transformers marks the model as quantised although every tensor is float32 now, and then refuses to save.
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config
-        model.hf_quantizer = None
-        model.is_quantized = False
-        model.save_pretrained(target)
-        tokenizer.save_pretrained(target)
+    model = AutoModelForCausalLM.from_pretrained(source, gguf_file="model.gguf", dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file="model.gguf")
+    # transformers marks the model as quantised although every tensor is float32 now, and then refuses to save.
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.hf_quantizer = None
+    model.is_quantized = False
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
