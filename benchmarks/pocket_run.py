@@ -2,7 +2,8 @@
 
 The plain loop is what one would write by hand: one item at a time; for every cascade and condition the clip is
 transcribed again (`generate`, 30 s padding); every label scored by a forward pass over the whole prompt. Same weights,
-dtypes, prompts, calibration offsets and clips; models loaded before the clocks start.
+dtypes, prompts, calibration offsets and clips; models loaded before the clocks start. The run's sampling of single-item
+latencies, nine trials an arm whatever the size of the study, is left out.
 
     python benchmarks/pocket_run.py --limit 40
 """
@@ -24,7 +25,7 @@ import torch
 
 from cascade_equivalence.audio.clip import RATE
 from cascade_equivalence.audio.store import ClipStore
-from cascade_equivalence.run.execute import execute
+from cascade_equivalence.run import execute as executor
 from cascade_equivalence.run.journal import AnswerRow, Journal, TranscriptRow
 from cascade_equivalence.run.layout import CLIPS, JOURNAL
 from cascade_equivalence.run.models import Models
@@ -71,13 +72,15 @@ def run(plan: Plan, directory: Path) -> tuple[float, float, Answers, dict[str, s
 
         return call
 
-    transcribe, reply = Whisper.transcribe, TextArm.reply
+    transcribe, reply, latency = Whisper.transcribe, TextArm.reply, executor.sample_latency
     Whisper.transcribe, TextArm.reply = timed(transcribe), timed(reply)  # type: ignore[method-assign]
+    executor.sample_latency = lambda *_: None  # type: ignore[attr-defined]
     start = time.perf_counter()
     try:
-        execute(plan, models, directory, Silent())
+        executor.execute(plan, models, directory, Silent())
     finally:
         wall = time.perf_counter() - start
+        executor.sample_latency = latency  # type: ignore[attr-defined]
         Whisper.transcribe, TextArm.reply = transcribe, reply  # type: ignore[method-assign]
     journal = Journal(directory / JOURNAL)
     answers = {(r.arm, r.task, r.condition, r.item): r.label for r in journal.rows(AnswerRow).values()}
