@@ -64,11 +64,12 @@ class Whisper:
             raise ModelError(f"ASR '{name}' cannot be loaded from {directory}: {error}") from None
         self._model: Any = model.to(placement.device).eval()
         if placement.device == "cpu":
-            # With one query a step, torch's fused attention takes twice as long on a CPU as plain products.
+            # With one query a step, torch's fused attention takes twice as long on a CPU as plain products. Only where
+            # no mask is needed: transformers leaves the causal mask of self-attention to the fused kernel.
             plain = copy(self._model.config)
             plain._attn_implementation = "eager"
             for layer in self._model.model.decoder.layers:
-                layer.self_attn.config = layer.encoder_attn.config = plain
+                layer.encoder_attn.config = plain
         self._placement = placement
         self._padding: Padding = padding
         decoding = self._model.generation_config
