@@ -1,4 +1,4 @@
-"""Coverage and error rates by simulation: a short run always, the full one (2,000 studies) when asked."""
+"""Coverage and error rates by simulation, in small; `benchmarks/coverage.py` is the full one (2,000 studies each)."""
 
 import importlib.util
 from pathlib import Path
@@ -55,9 +55,3 @@ def test_verdict_errors_are_rare(simulation):
     at_limit = simulation.verdicts(simulation.balanced(0.88, 4, 0.93), 1050, 150, 100, ceiling=True)
     assert at_limit["equivalent"] <= 0.10
     assert at_limit["different"] <= 0.10
-
-
-@pytest.mark.slow
-def test_all_bars_of_the_full_simulation(simulation, capsys):
-    assert simulation.coverage(2000, 1000) == 0
-    assert simulation.rates(2000, 1000) == 0
