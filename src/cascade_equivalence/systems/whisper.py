@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -63,13 +62,6 @@ class Whisper:
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(f"ASR '{name}' cannot be loaded from {directory}: {error}") from None
         self._model: Any = model.to(placement.device).eval()
-        if placement.device == "cpu":
-            # With one query a step, torch's fused attention takes twice as long on a CPU as plain products. Only where
-            # no mask is needed: transformers leaves the causal mask of self-attention to the fused kernel.
-            plain = copy(self._model.config)
-            plain._attn_implementation = "eager"
-            for layer in self._model.model.decoder.layers:
-                layer.encoder_attn.config = plain
         self._placement = placement
         self._padding: Padding = padding
         decoding = self._model.generation_config
