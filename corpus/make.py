@@ -1,6 +1,6 @@
 """Speak the pocket corpus: audio from each manifest's texts and voices.
 
-    python corpus/make.py --task topic --limit 2 --out /tmp/again
+    python corpus/make.py --task topic --limit 2 --out again
 
 Every file is made from the row alone (text, voice and, for `rendering`, the settings in `meta`). Files that
 exist are kept, so a run that was stopped goes on where it was. DIR gets `audio/<task>/<id>.ogg` and

@@ -56,8 +56,13 @@ def answer_arm(plan: Plan, arm: ArmPlan, clips: Clips, journal: Journal, models:
 def _questions(
     plan: Plan, arm: ArmPlan, task: Task, keys: Sequence[str], clips: Clips, journal: Journal
 ) -> list[_Question]:
+    trials = plan.trials(task, arm)
+    heard: dict[str, TranscriptRow] = {}
+    if arm.asr:
+        shas = {clips[task.name, trial.item.id, trial.condition.name].sha256 for trial in trials}
+        heard = journal.rows(TranscriptRow, [plan.transcript_key(arm.asr, sha) for sha in sorted(shas)])
     questions = []
-    for trial, key in zip(plan.trials(task, arm), keys, strict=True):
+    for trial, key in zip(trials, keys, strict=True):
         if arm.asr is None:
             if trial.item.text is None:
                 raise UsageError(f"item '{trial.item.id}' has no text, and arm '{arm.name}' reads the gold text")
@@ -65,8 +70,7 @@ def _questions(
         else:
             clip = clips[task.name, trial.item.id, trial.condition.name].sha256
             transcript = plan.transcript_key(arm.asr, clip)
-            rows = journal.rows(TranscriptRow, [transcript])
-            content = rows[transcript].text
+            content = heard[transcript].text
         questions.append(
             _Question(trial, key, plan.reply_key(arm, task, trial.item, content), content, clip, transcript)
         )

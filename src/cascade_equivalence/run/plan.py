@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -123,9 +122,3 @@ class Plan:
         calibration = [(item.id, item.text) for item in task.calibration]
         words = wording(arm.style, task, task.items[0])
         return f"offset:{digest_of([self.models[arm.llm].identity.digest(), words, calibration])}"
-
-    def work(self) -> Iterator[tuple[ArmPlan, Task]]:
-        """Arms in order, each with its tasks."""
-        for arm in self.arms:
-            for task in self.tasks:
-                yield arm, task

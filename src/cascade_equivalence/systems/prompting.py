@@ -24,7 +24,6 @@ class Rendered:
 
     before: tuple[int, ...]
     after: tuple[int, ...]
-    labels: tuple[str, ...]
     continuations: tuple[tuple[int, ...], ...]
     stop: str | None
 
@@ -61,7 +60,6 @@ def render(backbone: Backbone, style: Style, task: Task, item: Item) -> Rendered
     return Rendered(
         before=tuple(backbone.encode(before, start=style == "plain")),
         after=tuple(backbone.encode(after)),
-        labels=plain.labels,
         continuations=tuple(tuple(backbone.encode(c)) for c in plain.continuations),
         stop=stop,
     )
