@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--instruction")
     args = parser.parse_args()
     task = load_task(args.task, args.manifest)
-    backbone = Backbone("llm", locate("smollm2-135m", print), place("llm", "cpu", "float32", 16))
+    backbone = Backbone.load("llm", locate("smollm2-135m", print), place("llm", "cpu", "float32", 16))
     arm = TextArm("gold", backbone, "plain", None)
     form = replace(task.form, instruction=args.instruction or task.form.instruction)
     found = []

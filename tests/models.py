@@ -17,7 +17,7 @@ def directory(name: str) -> Path:
 
 @cache
 def backbone() -> Backbone:
-    return Backbone("llm", directory("smollm2-135m"), Placement("cpu", "float32", 8))
+    return Backbone.load("llm", directory("smollm2-135m"), Placement("cpu", "float32", 8))
 
 
 @cache

@@ -37,7 +37,7 @@ class Models:
 
             self._announce(name)
             model = self._plan.models[name]
-            self._llm[name] = Backbone(name, model.directory, model.placement)
+            self._llm[name] = Backbone.load(name, model.directory, model.placement)
         return self._llm[name]
 
     def _announce(self, name: str) -> None:

@@ -45,7 +45,16 @@ class _Prefix:
 class Backbone:
     """A causal LM of transformers with its tokenizer."""
 
-    def __init__(self, name: str, directory: Path, placement: Placement) -> None:
+    def __init__(self, name: str, model: Any, tokenizer: Any) -> None:
+        self.model: Any = model.eval()
+        self.tokenizer: Any = tokenizer
+        self.name = name
+        self.device = next(model.parameters()).device
+        self._prefixes: OrderedDict[tuple[int, ...], _Prefix] = OrderedDict()
+
+    @classmethod
+    def load(cls, name: str, directory: Path, placement: Placement) -> Backbone:
+        """From a directory with safetensors and a tokenizer. Raises `ModelError`."""
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         try:
@@ -58,11 +67,7 @@ class Backbone:
             tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(f"LLM '{name}' cannot be loaded from {directory}: {error}") from None
-        self.model: Any = model.to(placement.device).eval()
-        self.tokenizer: Any = tokenizer
-        self.name = name
-        self.device = torch.device(placement.device)
-        self._prefixes: OrderedDict[tuple[int, ...], _Prefix] = OrderedDict()
+        return cls(name, model.to(placement.device), tokenizer)
 
     def encode(self, text: str, start: bool = False) -> list[int]:
         """Token ids; with `start`, whatever the tokenizer puts before a text (a BOS token, say)."""

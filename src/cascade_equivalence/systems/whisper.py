@@ -18,6 +18,7 @@ import torch
 from cascade_equivalence.audio.clip import RATE, Clip, Samples
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.systems.loading import Placement
+from cascade_equivalence.systems.speech.encoder import encoder_states
 
 Padding = Literal["stock", "short"]
 
@@ -112,16 +113,7 @@ class Whisper:
             max_length=length,
             truncation=True,
         ).input_features.to(self._placement.device, self._model.dtype)
-        encoder = self._model.model.encoder
-        # The encoder's forward insists on 30 s; its layers do not.
-        hidden = torch.nn.functional.gelu(encoder.conv1(features))
-        hidden = torch.nn.functional.gelu(encoder.conv2(hidden)).permute(0, 2, 1)
-        hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
-        for layer in encoder.layers:
-            out = layer(hidden, None)
-            hidden = out[0] if isinstance(out, tuple) else out
-        states: torch.Tensor = encoder.layer_norm(hidden)
-        return states
+        return encoder_states(self._model.model.encoder, features)
 
     def _greedy(self, encoded: torch.Tensor, limit: int) -> list[Transcript]:
         from transformers import DynamicCache, EncoderDecoderCache

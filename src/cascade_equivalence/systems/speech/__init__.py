@@ -1,0 +1,1 @@
+"""Speech LLMs: an audio encoder, a connector and a causal LM, described by adapters that are data."""

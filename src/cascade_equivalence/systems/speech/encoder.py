@@ -1,0 +1,87 @@
+"""Whisper's encoder on the true length of a clip instead of 30 s, its states kept for the next arm that listens."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cascade_equivalence.audio.clip import RATE, Clip
+from cascade_equivalence.errors import ModelError
+from cascade_equivalence.systems.loading import Placement
+
+FRAME = 320
+"""Samples per encoder state (20 ms)."""
+STEP = 32 * FRAME
+"""Clips are filled with silence to a multiple of this (0.64 s), so that clips of like length share a batch."""
+KEPT_BYTES = 512 << 20
+
+
+class WhisperEncoder:
+    """The encoder of a Whisper checkpoint.
+
+    A clip's states do not depend on the batch it stands in: clips are batched with those of equal padded length.
+    """
+
+    def __init__(self, name: str, directory: Path, placement: Placement) -> None:
+        from transformers import WhisperFeatureExtractor, WhisperModel
+
+        try:
+            model = WhisperModel.from_pretrained(directory, dtype=getattr(torch, placement.dtype), use_safetensors=True)
+            self._features = WhisperFeatureExtractor.from_pretrained(directory)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ModelError(f"audio encoder '{name}' cannot be loaded from {directory}: {error}") from None
+        self.module: Any = model.get_encoder().to(placement.device).eval()
+        self.width: int = model.config.d_model
+        self._placement = placement
+        self._kept: OrderedDict[str, torch.Tensor] = OrderedDict()
+        self._kept_bytes = 0
+
+    def encode(self, clips: Sequence[Clip]) -> list[torch.Tensor]:
+        """States of clips of 16 kHz and at most 30 s, shape (ceil(samples / 320), width) each."""
+        wanted = {clip.sha256: clip for clip in clips if clip.sha256 not in self._kept}
+        fresh: dict[str, torch.Tensor] = {}
+        by_length: dict[int, list[Clip]] = {}
+        for clip in wanted.values():
+            by_length.setdefault(-(-len(clip.samples) // STEP) * STEP, []).append(clip)
+        with torch.inference_mode():
+            for length, group in sorted(by_length.items()):
+                for clip, states in zip(group, self._run(group, length), strict=True):
+                    fresh[clip.sha256] = states[: -(-len(clip.samples) // FRAME)]
+        found = [fresh[clip.sha256] if clip.sha256 in fresh else self._kept[clip.sha256] for clip in clips]
+        self._keep(fresh)
+        return found
+
+    def _run(self, clips: Sequence[Clip], length: int) -> torch.Tensor:
+        features = self._features(
+            [clip.samples for clip in clips],
+            sampling_rate=RATE,
+            return_tensors="pt",
+            padding="max_length",
+            max_length=length,
+            truncation=True,
+        ).input_features.to(self._placement.device, self.module.dtype)
+        return encoder_states(self.module, features)
+
+    def _keep(self, fresh: dict[str, torch.Tensor]) -> None:
+        for key, states in fresh.items():
+            self._kept[key] = states.clone()
+            self._kept_bytes += states.nbytes
+        while self._kept_bytes > KEPT_BYTES:
+            self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
+
+
+def encoder_states(encoder: Any, features: torch.Tensor) -> torch.Tensor:
+    """A Whisper encoder of transformers on features of any length: (batch, mels, 2 × time) to (batch, time, width)."""
+    # Its own forward insists on 30 s; its layers do not.
+    hidden = torch.nn.functional.gelu(encoder.conv1(features))
+    hidden = torch.nn.functional.gelu(encoder.conv2(hidden)).permute(0, 2, 1)
+    hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
+    for layer in encoder.layers:
+        out = layer(hidden, None)
+        hidden = out[0] if isinstance(out, tuple) else out
+    states: torch.Tensor = encoder.layer_norm(hidden)
+    return states

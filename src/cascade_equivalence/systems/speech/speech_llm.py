@@ -1,0 +1,43 @@
+"""A speech LLM as every arm uses it: what hears, and the causal LM that the heard states go into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from cascade_equivalence.audio.clip import Clip
+from cascade_equivalence.systems.backbone import Backbone
+from cascade_equivalence.systems.speech.adapter import Adapter
+
+
+class Ears(Protocol):
+    """Audio encoder and connector."""
+
+    def hear(self, clips: Sequence[Clip]) -> list[torch.Tensor]:
+        """Input embeddings of the LLM for each clip of 16 kHz, shape (positions, LLM width), in its dtype.
+
+        A clip's states do not depend on the others in the batch, up to floating-point rounding. Raises `AudioError`
+        for a clip that is longer than the model takes and cannot be cut.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechLLM:
+    """A speech LLM. A self-cascade of it reads text through the same `backbone` object."""
+
+    name: str
+    adapter: Adapter
+    backbone: Backbone
+    ears: Ears
+
+    def hear(self, clips: Sequence[Clip]) -> list[torch.Tensor]:
+        """What stands in a prompt for each clip: the audio's states between the adapter's opening and closing."""
+        embed, encode = self.backbone.embed, self.backbone.encode
+        opening = embed(encode(self.adapter.opening)) if self.adapter.opening else None
+        closing = embed(encode(self.adapter.closing)) if self.adapter.closing else None
+        heard = self.ears.hear(clips)
+        return [torch.cat([part for part in (opening, states, closing) if part is not None]) for states in heard]
