@@ -1,0 +1,122 @@
+"""`pocket-ctc`: the connector of soft tokens, trained with CTC on the frozen encoder's states."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cascade_equivalence.pocket.training.features import Example
+from cascade_equivalence.pocket.training.loop import Stage, held_out, run_stage, ship
+from cascade_equivalence.pocket.training.sentences import words
+from cascade_equivalence.pocket.training.vocabulary import Vocabulary, build_vocabulary
+from cascade_equivalence.systems.speech.pocket import CtcConnector, PocketConfig, pad
+
+LEAST = 3
+"""Tokens seen less often in the training sentences are spelt in pieces."""
+RATE = 1.2e-3
+BATCH = 32
+DROPOUT = 0.1
+SPANS, SPAN = 2, 5
+"""Time masks per clip, and their longest in positions."""
+
+
+def train_ctc(
+    examples: Sequence[Example],
+    tokenizer: Any,
+    embeddings: Tensor,
+    output_embeddings: Tensor | None,
+    steps: int,
+    seed: int,
+    directory: Path,
+) -> CtcConnector:
+    """Train for `steps` and ship into `directory`/pocket-ctc.
+
+    embeddings: the LLM's input embeddings, (tokens, width). output_embeddings: start of the head, (vocabulary, any
+    width), or None for a random one.
+    """
+    train = [e for e in examples if not held_out(e.text)]
+    test = [e for e in examples if held_out(e.text)]
+    vocabulary = build_vocabulary(dict.fromkeys(e.text for e in train), tokenizer, LEAST)
+    targets = [vocabulary.entries(e.text) for e in train]
+    fits = [i for i, (e, t) in enumerate(zip(train, targets, strict=True)) if _needed(t) <= -(-len(e.states) // 4)]
+    train, targets = [train[i] for i in fits], [targets[i] for i in fits]
+    config = PocketConfig("ctc", train[0].states.shape[1], embeddings.shape[1], len(vocabulary.tokens))
+    torch.manual_seed(seed)
+    model = CtcConnector(config, DROPOUT)
+    model.tokens.copy_(torch.tensor(vocabulary.tokens))
+    if output_embeddings is not None:
+        start_head(model, output_embeddings)
+
+    def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
+        frames, there = pad([train[i].states for i in batch])
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model.logits(mask_spans(frames.float(), there), there)
+        wanted = torch.tensor([entry for i in batch for entry in targets[i]])
+        lengths = torch.tensor([len(targets[i]) for i in batch])
+        value = functional.ctc_loss(
+            logits.float().log_softmax(-1).transpose(0, 1), wanted, there.sum(1), lengths, zero_infinity=True
+        )
+        return value, {"ctc": float(value.detach())}
+
+    def check() -> dict[str, float]:
+        return word_errors(model, vocabulary, test)
+
+    stage = Stage("ctc", model, steps, RATE, BATCH, seed, loss, check)
+    curve = run_stage(stage, train, directory)
+    facts = {"family": "pocket", "name": "pocket-ctc", "encoder": "whisper-base", "llm": "smollm2-135m"}
+    ship(model, facts | {"connector": config.to_json()}, directory / "pocket-ctc")
+    (directory / "curve-ctc.json").write_text(json.dumps(curve, indent=1) + "\n", encoding="utf-8")
+    return model
+
+
+def _needed(target: Sequence[int]) -> int:
+    """Positions that a CTC path needs: a blank between equal neighbours."""
+    return len(target) + sum(a == b for a, b in pairwise(target))
+
+
+def mask_spans(frames: Tensor, there: Tensor) -> Tensor:
+    """Set up to `SPANS` short spans of each clip to zero (Park et al. 2019, arXiv 1904.08779, time masking)."""
+    time = frames.shape[1]
+    for _ in range(SPANS):
+        width = torch.randint(0, SPAN + 1, (len(frames), 1))
+        start = (torch.rand(len(frames), 1) * there.sum(1, keepdim=True)).long()
+        at = torch.arange(time)[None]
+        frames = frames.masked_fill(((at >= start) & (at < start + width))[..., None], 0.0)
+    return frames
+
+
+def start_head(model: CtcConnector, output_embeddings: Tensor) -> None:
+    """Start the head at given output embeddings, turned into its width by a random orthogonal projection."""
+    width = model.head.weight.shape[1]
+    source = output_embeddings.float() - output_embeddings.float().mean(0)
+    turn = torch.linalg.qr(torch.randn(source.shape[1], width))[0]
+    rows = source @ turn
+    with torch.no_grad():
+        model.head.weight[1:] = rows * (0.05 / rows.std())
+
+
+def word_errors(model: CtcConnector, vocabulary: Vocabulary, examples: Sequence[Example]) -> dict[str, float]:
+    """Word error rates of the best path: all voices, and the natural ones."""
+    import jiwer
+
+    said: dict[str, list[tuple[str, str]]] = {"wer": [], "wer_natural": []}
+    for start in range(0, len(examples), 32):
+        part = examples[start : start + 32]
+        frames, there = pad([e.states for e in part])
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            read = model.read(frames.float(), there)
+        for example, tokens in zip(part, read, strict=True):
+            pair = " ".join(words(example.text)), " ".join(words(vocabulary.tokenizer.decode(tokens)))
+            said["wer"].append(pair)
+            if example.voice.startswith("kokoro"):
+                said["wer_natural"].append(pair)
+    return {
+        name: float(jiwer.wer([a for a, _ in pairs], [b for _, b in pairs])) for name, pairs in said.items() if pairs
+    }

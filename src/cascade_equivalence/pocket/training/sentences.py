@@ -1,0 +1,96 @@
+"""Training sentences: our own (`texts/`) and WordNet's examples and short definitions, none of them evaluated."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from cascade_equivalence.errors import UsageError
+from cascade_equivalence.tasks.task import corpus_dir
+
+WORDNET = Path("/usr/share/wordnet")
+"""Where Debian's wordnet-base keeps the dictionary."""
+
+_SPEAKABLE = re.compile(r"[A-Za-z][A-Za-z',.?! -]*")
+_SHARED_RUN = 6
+
+
+def own_sentences() -> list[str]:
+    """The sentences written for training: news, opinions, everyday talk."""
+    texts = files("cascade_equivalence.pocket.training") / "texts"
+    lines = [line for path in sorted(texts.iterdir(), key=lambda p: p.name) for line in _lines(path)]
+    return list(dict.fromkeys(lines))
+
+
+def _lines(path: object) -> list[str]:
+    text: str = path.read_text(encoding="utf-8")  # type: ignore[attr-defined]
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def wordnet_sentences(directory: Path = WORDNET) -> tuple[list[str], list[str]]:
+    """Example sentences and definitions of WordNet 3, 4–16 words each, in the order of its files.
+
+    Raises `UsageError` if the dictionary is not there.
+    """
+    examples, definitions = [], []
+    for part in ("noun", "verb", "adj", "adv"):
+        path = directory / f"data.{part}"
+        if not path.is_file():
+            raise UsageError(f"{path} is missing: install Debian's wordnet-base, or give --wordnet DIR")
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith(" "):
+                continue
+            gloss = line.partition(" | ")[2]
+            for quoted in re.findall(r'"([^"]+)"', gloss):
+                examples.append(_sentence(quoted))
+            definitions.append(_sentence(re.sub(r"\([^)]*\)", "", gloss.split(";")[0].split('"')[0])))
+    return [s for s in dict.fromkeys(examples) if s], [s for s in dict.fromkeys(definitions) if s]
+
+
+def _sentence(text: str) -> str:
+    """As a transcript would stand, or "" where it is not plain speech."""
+    text = " ".join(text.split()).rstrip(";:, ")
+    if not _SPEAKABLE.fullmatch(text) or not 4 <= len(text.split()) <= 16:
+        return ""
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".?!" else ".")
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Lower-case words without punctuation."""
+    return tuple(re.findall(r"[a-z]+(?:'[a-z]+)*", text.lower()))
+
+
+def evaluated_sentences() -> list[str]:
+    """Everything spoken in the pocket corpus, the babble included."""
+    spoken = []
+    for path in sorted(corpus_dir().glob("*.jsonl")):
+        spoken += [json.loads(line).get("text") or "" for line in path.read_text(encoding="utf-8").splitlines()]
+    return spoken
+
+
+def apart(sentences: list[str], evaluated: list[str]) -> list[str]:
+    """Those that neither equal an evaluated sentence nor share six words in a row with one, case aside."""
+    whole = {words(text) for text in evaluated}
+    runs = {run for text in whole for run in _runs(text)}
+    return [s for s in sentences if words(s) not in whole and not runs.intersection(_runs(words(s)))]
+
+
+def _runs(text: tuple[str, ...]) -> set[tuple[str, ...]]:
+    return {text[i : i + _SHARED_RUN] for i in range(len(text) - _SHARED_RUN + 1)}
+
+
+def training_sentences(
+    examples: int, definitions: int, seed: int, wordnet: Path = WORDNET
+) -> tuple[list[str], list[str]]:
+    """Our own sentences, and a seeded choice of WordNet's, shuffled. All apart from the evaluated ones."""
+    evaluated = evaluated_sentences()
+    own = apart(own_sentences(), evaluated)
+    quoted, defined = (apart(part, evaluated) for part in wordnet_sentences(wordnet))
+    rng = random.Random(f"sentences {seed}")
+    chosen = rng.sample(quoted, min(examples, len(quoted))) + rng.sample(defined, min(definitions, len(defined)))
+    rng.shuffle(own)
+    rng.shuffle(chosen)
+    return own, chosen
