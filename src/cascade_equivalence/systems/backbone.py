@@ -214,6 +214,10 @@ class Backbone:
         self._prefixes.move_to_end(ids)
         return self._prefixes[ids]
 
+    def cache(self, before: Sequence[int], batch: int) -> Any:
+        """Keys and values of a shared prefix for a batch, as transformers' cache."""
+        return self._cache(self._prefix(tuple(before)), batch)
+
     def _cache(self, prefix: _Prefix, batch: int) -> Any:
         from transformers import DynamicCache
 

@@ -1,32 +1,106 @@
-"""`python -m cascade_equivalence.pocket.training`: data, then one command per model."""
+"""`python -m cascade_equivalence.pocket.training`: the speech, then one command per model. All of it resumes."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.pocket.training.features import make_features
-from cascade_equivalence.pocket.training.sentences import WORDNET, training_sentences
-from cascade_equivalence.pocket.training.speech import plan_speech
+if TYPE_CHECKING:
+    from torch import Tensor
+
+from cascade_equivalence.pocket.training.sentences import WORDNET
+
+EPILOG = """
+examples:
+  python -m cascade_equivalence.pocket.training data --work training
+  python -m cascade_equivalence.pocket.training pocket-ctc --work training
+  python -m cascade_equivalence.pocket.training pocket-frames --work training
+  python -m cascade_equivalence.pocket.training pocket-ctc --work training --seed 1 --steps 500
+
+One thread is used; features are read from WORK/features (made if missing), models go to WORK/seed-N.
+"""
 
 
 def main() -> None:
     """Parse and do."""
-    parser = argparse.ArgumentParser(prog="python -m cascade_equivalence.pocket.training", description=__doc__)
-    parser.add_argument("what", choices=["data"])
+    parser = argparse.ArgumentParser(
+        prog="python -m cascade_equivalence.pocket.training",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", choices=["data", "pocket-ctc", "pocket-frames"])
     parser.add_argument("--work", type=Path, required=True, help="directory for features and checkpoints")
-    parser.add_argument("--wordnet", type=Path, default=WORDNET)
-    parser.add_argument("--engines", default="flite,espeak,kokoro", help="which voices to make now")
-    parser.add_argument("--examples", type=int, default=7000)
-    parser.add_argument("--definitions", type=int, default=1500)
-    parser.add_argument("--natural", type=int, default=900)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=2000, help="of pocket-ctc (0.6 s each on one free thread)")
+    parser.add_argument("--match-steps", type=int, default=600, help="of pocket-frames, second stage (1.5 s each)")
+    parser.add_argument("--loop-steps", type=int, default=400, help="of pocket-frames, third stage (4 s each)")
+    parser.add_argument("--wordnet", type=Path, default=WORDNET, help="directory of WordNet's data files")
+    parser.add_argument("--engines", default="flite,espeak,kokoro", help="voices to make now (default: all)")
+    parser.add_argument("--examples", type=int, default=7000, help="WordNet's example sentences")
+    parser.add_argument("--definitions", type=int, default=1500, help="WordNet's definitions")
+    parser.add_argument("--natural", type=int, default=384, help="clips of natural voices (2 s of work each and more)")
     options = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(1)
+    if options.what == "data" or not (options.work / "features").is_dir():
+        make_data(options)
+    if options.what != "data":
+        train(options)
+
+
+def make_data(options: argparse.Namespace) -> None:
+    """Speak and encode."""
+    from cascade_equivalence.pocket.training.features import make_features
+    from cascade_equivalence.pocket.training.sentences import training_sentences
+    from cascade_equivalence.pocket.training.speech import plan_speech
+
     own, other = training_sentences(options.examples, options.definitions, 0, options.wordnet)
-    plan = plan_speech(own, other, options.natural, 0)
+    plan = plan_speech(own, other, 0)
     engines = options.engines.split(",")
-    for group in (["kokoro"], ["espeak", "flite"]):
-        if set(group) <= set(engines):
-            make_features([u for u in plan if u.engine in group], options.work / "features")
+    if "kokoro" in engines:
+        make_features([u for u in plan if u.engine == "kokoro"][: options.natural], options.work / "features")
+    if {"espeak", "flite"} <= set(engines):
+        make_features([u for u in plan if u.engine != "kokoro"], options.work / "features")
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train `pocket-ctc`, or `pocket-frames` from it."""
+    import torch
+
+    from cascade_equivalence.pocket.training.ctc import train_ctc
+    from cascade_equivalence.pocket.training.features import read_features
+    from cascade_equivalence.systems.backbone import Backbone
+    from cascade_equivalence.systems.loading import Placement, locate
+
+    examples = list(read_features(options.work / "features"))
+    directory = options.work / f"seed-{options.seed}"
+    placement = Placement("cpu", "bfloat16", 8)
+    backbone = Backbone.load("smollm2-135m", locate("smollm2-135m", print), placement)
+    ctc = train_ctc(examples, backbone.tokenizer, 576, whisper_rows, options.steps, options.seed, directory)
+    if options.what == "pocket-frames":
+        from cascade_equivalence.pocket.training.frames import Steps, train_frames
+
+        # transformers' fused attention with a mask is several times slower backwards on a CPU.
+        backbone.model.set_attn_implementation("eager")
+        steps = Steps(60, options.match_steps, options.loop_steps)
+        with torch.enable_grad():
+            train_frames(examples, backbone, ctc, steps, options.seed, directory)
+
+
+def whisper_rows(texts: list[str]) -> Tensor:
+    """Whisper base's token embeddings for texts (the mean, where one is several tokens), shape (texts, 512)."""
+    import torch
+    from transformers import WhisperModel, WhisperTokenizer
+
+    from cascade_equivalence.systems.loading import locate
+
+    directory = locate("whisper-base", print)
+    tokenizer: Any = WhisperTokenizer.from_pretrained(directory)
+    table = WhisperModel.from_pretrained(directory).get_decoder().embed_tokens.weight.detach().float()
+    return torch.stack([table[tokenizer(text, add_special_tokens=False).input_ids].mean(0) for text in texts])
 
 
 if __name__ == "__main__":

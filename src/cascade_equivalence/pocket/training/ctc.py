@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,16 +30,15 @@ SPANS, SPAN = 2, 5
 def train_ctc(
     examples: Sequence[Example],
     tokenizer: Any,
-    embeddings: Tensor,
-    output_embeddings: Tensor | None,
+    llm_width: int,
+    output_rows: Callable[[list[str]], Tensor],
     steps: int,
     seed: int,
     directory: Path,
 ) -> CtcConnector:
-    """Train for `steps` and ship into `directory`/pocket-ctc.
+    """Train for `steps` (or go on, or take the finished one) and ship into `directory`/pocket-ctc.
 
-    embeddings: the LLM's input embeddings, (tokens, width). output_embeddings: start of the head, (vocabulary, any
-    width), or None for a random one.
+    output_rows: where the head starts, texts of its tokens to (texts, any width).
     """
     train = [e for e in examples if not held_out(e.text)]
     test = [e for e in examples if held_out(e.text)]
@@ -47,12 +46,11 @@ def train_ctc(
     targets = [vocabulary.entries(e.text) for e in train]
     fits = [i for i, (e, t) in enumerate(zip(train, targets, strict=True)) if _needed(t) <= -(-len(e.states) // 4)]
     train, targets = [train[i] for i in fits], [targets[i] for i in fits]
-    config = PocketConfig("ctc", train[0].states.shape[1], embeddings.shape[1], len(vocabulary.tokens))
+    config = PocketConfig("ctc", train[0].states.shape[1], llm_width, len(vocabulary.tokens))
     torch.manual_seed(seed)
     model = CtcConnector(config, DROPOUT)
     model.tokens.copy_(torch.tensor(vocabulary.tokens))
-    if output_embeddings is not None:
-        start_head(model, output_embeddings)
+    start_head(model, output_rows([tokenizer.decode([token]) for token in vocabulary.tokens]))
 
     def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
         frames, there = pad([train[i].states for i in batch])

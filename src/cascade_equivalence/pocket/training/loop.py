@@ -52,9 +52,15 @@ def schedule(step: int, steps: int, warm: int) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
+Loss = Callable[[list[int], int], tuple[Tensor, dict[str, float]]]
+"""Loss of a batch of example indices at a step, and what to log."""
+Check = Callable[[], dict[str, float]]
+"""Held-out figures."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage of a training. `loss` gives the loss of a batch of example indices at a step, and what to log."""
+    """One stage of a training."""
 
     name: str
     module: nn.Module
@@ -62,8 +68,8 @@ class Stage:
     rate: float
     batch: int
     seed: int
-    loss: Callable[[list[int], int], tuple[Tensor, dict[str, float]]]
-    check: Callable[[], dict[str, float]]
+    loss: Loss
+    check: Check
     warm: int = 100
     check_every: int = 250
 

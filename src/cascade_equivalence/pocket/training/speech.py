@@ -44,11 +44,15 @@ class Utterance:
     snr_db: float
 
 
-def plan_speech(own: Sequence[str], other: Sequence[str], natural: int, seed: int) -> list[Utterance]:
-    """Who speaks what: the first `natural` of our own sentences by Kokoro, and all by flite and espeak-ng."""
+NATURAL = 900
+"""Of our own sentences, so many are meant for natural voices too."""
+
+
+def plan_speech(own: Sequence[str], other: Sequence[str], seed: int) -> list[Utterance]:
+    """Who speaks what: the first `NATURAL` of our own sentences by Kokoro, and all by flite and espeak-ng."""
     rng = random.Random(f"speech {seed}")
     kokoro = tuple(json.loads((corpus_dir() / "voices.json").read_text(encoding="utf-8"))["roles"]["training"])
-    plan = [_utterance(text, "kokoro", kokoro, own, rng) for text in own[:natural]]
+    plan = [_utterance(text, "kokoro", kokoro, own, rng) for text in own[:NATURAL]]
     quick = [*own, *other]
     for text in quick:
         engine = rng.choice(("flite", "flite", "espeak"))

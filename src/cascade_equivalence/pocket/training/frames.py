@@ -1,0 +1,274 @@
+"""`pocket-frames`: every frame's embedding, trained with the LLM in the loop.
+
+Three stages from a trained CTC trunk. `blank`: one vector that the LLM overlooks where no token is. `match`: the
+LLM's states after six blocks as if tokens stood at their CTC positions, while the embeddings themselves are kept away
+from those of the tokens and must tell level, pitch and voice. `loop`: KL to the LLM's own logits on the text.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+
+from cascade_equivalence.pocket.training.alignment import align
+from cascade_equivalence.pocket.training.ctc import LEAST
+from cascade_equivalence.pocket.training.features import Example
+from cascade_equivalence.pocket.training.loop import Check, Loss, Stage, held_out, run_stage, ship
+from cascade_equivalence.pocket.training.prompts import PROMPTS, Prompt
+from cascade_equivalence.pocket.training.vocabulary import build_vocabulary
+from cascade_equivalence.systems.backbone import Backbone
+from cascade_equivalence.systems.prompting import spoken_text
+from cascade_equivalence.systems.speech.pocket import CtcConnector, FrameConnector, pad
+
+DEPTH = 6
+"""Blocks of the LLM in the second stage."""
+DOOR_MARGIN = 0.0
+"""Cosine with a token's embedding above which an embedding is pushed away from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Steps of the three stages."""
+
+    blank: int
+    match: int
+    loop: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Aligned:
+    """An example with its tokens: `entries` of the head and the position of each; `ids`: the LLM's own tokens."""
+
+    example: Example
+    entries: Tensor
+    spots: Tensor
+    ids: tuple[int, ...]
+    voice: int
+
+
+class _Model(nn.Module):
+    """The connector, and what only its training needs: heads that must read the sound off its output."""
+
+    def __init__(self, connector: FrameConnector, voices: int) -> None:
+        super().__init__()
+        self.connector = connector
+        width = connector.config.llm_width
+        self.level_pitch = nn.Linear(width, 2)
+        self.voice = nn.Linear(width, voices)
+
+
+def train_frames(
+    examples: Sequence[Example], backbone: Backbone, ctc: CtcConnector, steps: Steps, seed: int, directory: Path
+) -> FrameConnector:
+    """Train from a trained `pocket-ctc` and ship into `directory`/pocket-frames. `backbone`: the LLM in bfloat16."""
+    trainer = _Trainer(examples, backbone, ctc, seed, directory)
+    curves = {
+        "blank": trainer.learn_blank(steps.blank),
+        "match": trainer.match(steps.match),
+        "loop": trainer.close_loop(steps.loop),
+    }
+    connector = trainer.model.connector
+    facts = {"family": "pocket", "name": "pocket-frames", "encoder": "whisper-base", "llm": "smollm2-135m"}
+    ship(connector, facts | {"connector": connector.config.to_json()}, directory / "pocket-frames")
+    (directory / "curve-frames.json").write_text(json.dumps(curves, indent=1) + "\n", encoding="utf-8")
+    return connector
+
+
+class _Trainer:
+    def __init__(
+        self, examples: Sequence[Example], backbone: Backbone, ctc: CtcConnector, seed: int, directory: Path
+    ) -> None:
+        self.backbone, self.ctc, self.seed, self.directory = backbone, ctc, seed, directory
+        backbone.model.requires_grad_(False)
+        self.table: Tensor = backbone.model.get_input_embeddings().weight
+        self.tokens = ctc.tokens.long()
+        self.voices = sorted({e.voice for e in examples})
+        train_texts = dict.fromkeys(e.text for e in examples if not held_out(e.text))
+        vocabulary = build_vocabulary(train_texts, backbone.tokenizer, LEAST)
+        if vocabulary.tokens != tuple(self.tokens.tolist()):
+            raise ValueError("the CTC connector was trained on other sentences; train it again")
+        aligned = self._align(examples, vocabulary.entries)
+        self.train = [a for a in aligned if not held_out(a.example.text)]
+        self.test = [a for a in aligned if held_out(a.example.text)][:48]
+        self.embeddings = self.table[self.tokens].float()
+        self.short = copy.copy(backbone.model.model)
+        self.short._modules = dict(self.short._modules)
+        self.short.layers = backbone.model.model.layers[:DEPTH]
+        self.short.norm = nn.Identity()
+        self.blank = nn.Parameter(self.embeddings.mean(0))
+        self.model = self._start()
+
+    def _start(self) -> _Model:
+        torch.manual_seed(self.seed)
+        connector = FrameConnector(replace(self.ctc.config, kind="frames"), dropout=0.05)
+        connector.trunk.load_state_dict(self.ctc.trunk.state_dict())
+        connector.code.load_state_dict(self.ctc.head.state_dict())
+        with torch.no_grad():
+            connector.table[1:] = self.embeddings
+            connector.residual_out.weight.mul_(0.02)
+            connector.residual_out.bias.zero_()
+        return _Model(connector, len(self.voices))
+
+    def _align(self, examples: Sequence[Example], entries: Callable[[str], list[int]]) -> list[_Aligned]:
+        found = []
+        for start in range(0, len(examples), 32):
+            part = examples[start : start + 32]
+            frames, there = pad([e.states for e in part])
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+                logits = self.ctc.logits(frames.float(), there)
+            for example, row, here in zip(part, logits.float().log_softmax(-1), there, strict=True):
+                target = entries(example.text)
+                if len(target) + sum(a == b for a, b in pairwise(target)) > int(here.sum()):
+                    continue
+                spots = align(row[here].numpy(), target)
+                ids = tuple(self.backbone.encode(spoken_text(example.text)))
+                voice = self.voices.index(example.voice)
+                found.append(_Aligned(example, torch.tensor(target), torch.from_numpy(spots), ids, voice))
+        return found
+
+    def _teacher_states(self, batch: Sequence[_Aligned]) -> list[Tensor]:
+        """Tokens at their positions, the blank vector elsewhere: (positions, width) each."""
+        states = []
+        for a in batch:
+            rows = self.blank.expand(-(-len(a.example.states) // 4), -1)
+            states.append(rows.index_copy(0, a.spots, self.embeddings[a.entries - 1]))
+        return states
+
+    def _tail_logits(self, prompt: Prompt, states: Sequence[Tensor], tails: Sequence[Sequence[int]]) -> Tensor:
+        """Log-probabilities from the last position of `states` to the end of the tails, (all positions, vocabulary)."""
+        before = self.backbone.encode(prompt.before, start=not prompt.chat)
+        rows = [
+            torch.cat([s.to(self.table.dtype), self.table[torch.tensor(t)]]) for s, t in zip(states, tails, strict=True)
+        ]
+        past = self.backbone.cache(before, len(rows))
+        hidden = self.backbone.model.model(
+            inputs_embeds=pad_sequence(rows, batch_first=True), past_key_values=past, use_cache=True
+        ).last_hidden_state
+        kept = [h[len(s) - 1 : len(s) + len(t)] for h, s, t in zip(hidden, states, tails, strict=True)]
+        logits: Tensor = self.backbone.model.lm_head(torch.cat(kept))
+        return logits.float().log_softmax(-1)
+
+    def _divergence(self, batch: Sequence[_Aligned], states: Sequence[Tensor], prompt: Prompt) -> Tensor:
+        """Mean KL of the LLM's next tokens, on the text and on `states`, from the content's end on."""
+        after = self.backbone.encode(prompt.after)
+        tails = [[*after, *(a.ids if prompt.repeat else ())] for a in batch]
+        with torch.no_grad():
+            text = [self.table[torch.tensor(a.ids)] for a in batch]
+            wanted = self._tail_logits(prompt, text, tails)
+        return functional.kl_div(
+            self._tail_logits(prompt, states, tails), wanted, reduction="batchmean", log_target=True
+        )
+
+    def _prompt(self, step: int) -> Prompt:
+        return random.Random(f"prompt {self.seed} {step}").choices(PROMPTS, [p.weight for p in PROMPTS])[0]
+
+    def learn_blank(self, steps: int) -> list[dict[str, float]]:
+        """First stage. Only the blank vector moves."""
+        holder = nn.Module()
+        holder.register_parameter("blank", self.blank)
+
+        def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
+            chosen = [self.train[i] for i in batch]
+            value = self._divergence(chosen, self._teacher_states(chosen), self._prompt(step))
+            return value, {"kl": float(value.detach())}
+
+        curve = self._run("blank", holder, steps, 3e-2, 8, loss, dict)
+        with torch.no_grad():
+            self.model.connector.table[0] = self.blank
+        return curve
+
+    def match(self, steps: int) -> list[dict[str, float]]:
+        """Second stage."""
+        self.blank.requires_grad_(False)
+
+        def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
+            chosen = [self.train[i] for i in batch]
+            embedded, there, logged, sides = self._embed(chosen)
+            before = self.backbone.encode(self._prompt(step).before, start=True)
+            with torch.no_grad():
+                teacher = pad_sequence(self._teacher_states(chosen), batch_first=True)
+                wanted = _scaled(self._deep(before, teacher))
+            found = _scaled(self._deep(before, embedded))
+            matched = (found - wanted).square().mean(-1)[there].mean()
+            return matched + sides, logged | {"match": float(matched.detach())}
+
+        return self._run("match", self.model, steps, 6e-4, 24, loss, self._check)
+
+    def close_loop(self, steps: int) -> list[dict[str, float]]:
+        """Third stage."""
+
+        def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
+            chosen = [self.train[i] for i in batch]
+            embedded, there, logged, sides = self._embed(chosen)
+            states = [row[here] for row, here in zip(embedded, there, strict=True)]
+            value = self._divergence(chosen, states, self._prompt(step))
+            return value + sides, logged | {"kl": float(value.detach())}
+
+        return self._run("loop", self.model, steps, 2.5e-4, 12, loss, self._check)
+
+    def _run(
+        self, name: str, module: nn.Module, steps: int, rate: float, batch: int, loss: Loss, check: Check
+    ) -> list[dict[str, float]]:
+        stage = Stage(name, module, steps, rate, batch, self.seed, loss, check, warm=30, check_every=100)
+        return run_stage(stage, [a.example for a in self.train], self.directory)
+
+    def _deep(self, before: Sequence[int], inputs: Tensor) -> Tensor:
+        past = self.backbone.cache(before, len(inputs))
+        hidden: Tensor = self.short(
+            inputs_embeds=inputs.to(self.table.dtype), past_key_values=past, use_cache=True
+        ).last_hidden_state
+        return hidden.float()
+
+    def _embed(self, batch: Sequence[_Aligned]) -> tuple[Tensor, Tensor, dict[str, float], Tensor]:
+        """Embeddings, what is there, and the side losses: the door kept shut, the sound kept in."""
+        frames, there = pad([a.example.states for a in batch])
+        with torch.autocast("cpu", torch.bfloat16):
+            embedded = self.model.connector.embed(frames.float(), there)
+        embedded = embedded.float()
+        near = pad_sequence([_nearest(a) for a in batch], batch_first=True)
+        cosine = functional.cosine_similarity(embedded, self.embeddings[near - 1], dim=-1)
+        door = functional.relu(cosine - DOOR_MARGIN)[there].mean()
+        sound = pad_sequence([a.example.sound for a in batch], batch_first=True)[:, : embedded.shape[1]]
+        level = (sound[..., 0] + 45.0) / 15.0
+        pitch = (sound[..., 1] - 7.1) / 0.5
+        voiced = there & (sound[..., 2] > 0)
+        # In units of the embeddings' own spread, or the heads would have to start at large weights.
+        read = self.model.level_pitch(embedded * 8.0)
+        mean = torch.stack([row[here].mean(0) for row, here in zip(embedded, there, strict=True)])
+        who = functional.cross_entropy(self.model.voice(mean * 8.0), torch.tensor([a.voice for a in batch]))
+        heard = (read[..., 0] - level)[there].square().mean()
+        tone = (read[..., 1] - pitch)[voiced].square().mean()
+        logged = {"door": float(door), "level": float(heard), "pitch": float(tone), "voice": float(who)}
+        return embedded, there, logged, 2.0 * door + 0.1 * heard + 0.2 * tone + 0.1 * who
+
+    def _check(self) -> dict[str, float]:
+        found: dict[str, list[float]] = {}
+        with torch.no_grad():
+            for start in range(0, len(self.test), 12):
+                batch = self.test[start : start + 12]
+                embedded, there, logged, _ = self._embed(batch)
+                states = [row[here] for row, here in zip(embedded, there, strict=True)]
+                logged["kl_repeat"] = float(self._divergence(batch, states, PROMPTS[0]))
+                for key, value in logged.items():
+                    found.setdefault(f"test_{key}", []).append(value)
+        return {key: sum(values) / len(values) for key, values in found.items()}
+
+
+def _nearest(a: _Aligned) -> Tensor:
+    """The token entry nearest to each position."""
+    positions = torch.arange(-(-len(a.example.states) // 4))
+    return a.entries[(positions[:, None] - a.spots[None]).abs().argmin(1)]
+
+
+def _scaled(states: Tensor) -> Tensor:
+    return states / states.square().mean(-1, keepdim=True).sqrt()
