@@ -39,7 +39,7 @@ def rounded(raw: bytes, stored: str, dtype: str) -> tuple[Bits, Values]:
         values = (np.frombuffer(raw, "<u2").astype(np.uint32) << 16).view(np.float32)
     else:
         values = np.frombuffer(raw, {"F16": "<f2", "F32": "<f4", "F64": "<f8"}[stored])
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         if dtype == "BF16":
             single = values.astype(np.float32)
             bits = single.view(np.uint32)
