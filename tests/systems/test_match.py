@@ -207,6 +207,10 @@ def test_lora_in_a_directory_of_its_own_as_peft_writes_it(tmp_path: Path) -> Non
     nothing = saved(tmp_path / "connector", {"multi_modal_projector.linear.weight": torch.ones(2, 2)})
     frozen = Weights(base, on_top=Weights(nothing, "language_model"))
     assert match(frozen, Weights(base)).grade == "identical"
+    inside = saved(tmp_path / "inside", beneath("language_model.base_model.model", lora(Q)))
+    assert match(Weights(base, on_top=Weights(inside, "language_model")), Weights(base)).grade == "LoRA-shifted"
+    with pytest.raises(ModelError, match=r"a LoRA lies on 'language_model.*self_attn\.q_proj', which the model lacks"):
+        match(on(inside), Weights(base))
 
 
 def test_a_lora_of_zeros_shifts_nothing(tmp_path: Path) -> None:

@@ -124,11 +124,17 @@ def _view(weights: Weights) -> _View:
     if not tensors:
         raise ModelError(f"{weights.directory}: no tensors under '{weights.prefix}'; there are {roots(stored)}")
     view = _split(weights, tensors)
-    if weights.on_top is None:
-        return view
-    over = select(read_directory(weights.on_top.directory), weights.on_top.prefix, weights.on_top.without)
-    top = _split(weights.on_top, over)
-    return _View(view.base | top.base, view.lora | top.lora, view.scaling + top.scaling)
+    if weights.on_top is not None:
+        over = select(read_directory(weights.on_top.directory), weights.on_top.prefix, weights.on_top.without)
+        top = _split(weights.on_top, over)
+        view = _View(view.base | top.base, view.lora | top.lora, view.scaling + top.scaling)
+    modules = {name[:end] for name in view.base for end in range(len(name)) if name[end] == "."}
+    for name in view.lora:
+        module = name.rpartition(":")[2].partition(".lora_")[0]
+        if module not in modules:
+            where = (weights.on_top or weights).directory
+            raise ModelError(f"{where}: a LoRA lies on '{module}', which the model lacks; is the prefix right?")
+    return view
 
 
 def _split(weights: Weights, tensors: Mapping[str, Tensor]) -> _View:
