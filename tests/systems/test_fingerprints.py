@@ -148,6 +148,25 @@ def test_the_embedded_whisper_encoder_is_found_again(tmp_path: Path, monkeypatch
     )
 
 
+def test_a_speech_llm_as_transformers_saves_it(tmp_path: Path) -> None:
+    """Qwen2-Audio and its own decoder as a Qwen2 of its own, both written by transformers."""
+    from transformers import Qwen2AudioConfig, Qwen2AudioForConditionalGeneration, Qwen2Config, Qwen2ForCausalLM
+
+    text = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    text |= {"intermediate_size": 48, "vocab_size": 128}
+    audio = {"d_model": 16, "encoder_layers": 2, "encoder_attention_heads": 4, "encoder_ffn_dim": 32}
+    config = Qwen2AudioConfig(text_config={"model_type": "qwen2", **text}, audio_config=audio)
+    speech = Qwen2AudioForConditionalGeneration(config)
+    speech.save_pretrained(tmp_path / "speech", max_shard_size="20KB")
+    alone = Qwen2ForCausalLM(Qwen2Config(**text, tie_word_embeddings=False))
+    alone.model.load_state_dict(speech.model.language_model.state_dict())
+    alone.lm_head.load_state_dict(speech.lm_head.state_dict())
+    alone.save_pretrained(tmp_path / "alone")
+    assert fingerprints(tmp_path / "speech", {LLM: LLM}) == fingerprints(tmp_path / "alone", {LLM: ""})
+    found = match(Weights(tmp_path / "speech", LLM), Weights(tmp_path / "alone"))
+    assert (found.grade, found.note) == ("identical", "")
+
+
 def test_arms_are_identical_by_fingerprint() -> None:
     asr = Identity("asr", "a", "1" * 64, "torch", "cpu", "float32", 8, {"padding": "short"})
     speech = Identity("s", "b", "2" * 64, "torch", "cpu", "float32", 8, {}, {LLM: "3" * 64})

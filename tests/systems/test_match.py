@@ -71,6 +71,9 @@ def test_one_tensor_changed(tmp_path: Path, block: int, monkeypatch: pytest.Monk
     assert found.equal_share == 1 - 64 / parameters(left)
     assert found.distance == pytest.approx(distance(left, right), rel=1e-12)
     assert UP.removeprefix("model.") in found.note
+    first = left | {UP: left[UP].clone()}
+    first[UP][0, 0] += 1
+    assert match(Weights(tmp_path / "left"), Weights(saved(tmp_path / "first", first))).grade == "fine-tuned"
     back = match(Weights(tmp_path / "right"), Weights(tmp_path / "left"))
     assert (back.grade, back.equal_share, back.distance) == (found.grade, found.equal_share, found.distance)
 
