@@ -4,27 +4,74 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "list the arms of a study and the models behind them"
+HELP = "list the arms of a study and the models behind them, or compare the weights of two models"
 EPILOG = """examples:
   ceq systems                  the arms of the pocket study
-  ceq systems study.yaml"""
+  ceq systems study.yaml
+  ceq systems match speech-llm/ text-llm/ --left-prefix language_model
+                               are their LLMs identical, LoRA-shifted, fine-tuned or different?"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("study", nargs="?", default="pocket", help="a study file or a preset (default: pocket)")
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="STUDY | match LEFT RIGHT",
+        help="a study file or a preset (default: pocket); or 'match' and two models: directories, embedded or hub ids",
+    )
+    parser.add_argument("--left-prefix", default="", metavar="P", help="compare LEFT's tensors under this name alone")
+    parser.add_argument("--right-prefix", default="", metavar="P", help="the same for RIGHT")
+    parser.add_argument("--json", action="store_true", help="print the match as one JSON object")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print the table."""
+    """Print the table or the match."""
+    from cascade_equivalence.errors import UsageError
+
+    if args.what[:1] == ["match"]:
+        if len(args.what) != 3:
+            raise UsageError("match takes two models: ceq systems match LEFT RIGHT")
+        return _match(args)
+    if len(args.what) > 1:
+        raise UsageError(f"one study, or match LEFT RIGHT; got {' '.join(args.what)}")
+    if args.json or args.left_prefix or args.right_prefix:
+        raise UsageError("--json and the prefixes go with match LEFT RIGHT")
+    return _arms(args.what[0] if args.what else "pocket")
+
+
+def _arms(name: str) -> int:
     from rich.console import Console
     from rich.table import Table
 
     from cascade_equivalence.study.spec import load_study
 
-    study, _ = load_study(args.study)
+    study, _ = load_study(name)
     table = Table("arm", "hears through", "answers with", title=f"arms of {study.name}", title_justify="left")
     for name, arm in study.arms.items():
         table.add_row(name, study.models[arm.asr].id if arm.asr else "the gold text", study.models[arm.llm].id)
     Console().print(table)
+    return 0
+
+
+def _match(args: argparse.Namespace) -> int:
+    import json
+    import sys
+    from dataclasses import asdict
+
+    from cascade_equivalence.systems.loading import locate
+    from cascade_equivalence.systems.match import Weights, match
+
+    left, right = (locate(name, lambda line: print(line, file=sys.stderr)) for name in args.what[1:])
+    found = match(Weights(left, args.left_prefix), Weights(right, args.right_prefix))
+    if args.json:
+        print(json.dumps(asdict(found), indent=1))
+        return 0
+    print(f"{found.grade}: {args.what[1]} and {args.what[2]}")
+    if found.equal_share is not None:
+        print(f"  {found.equal_share:.2%} of the parameters in bit-equal tensors")
+    if found.distance is not None:
+        print(f"  relative distance {found.distance:.3g}, compared at {found.precision}")
+    if found.note:
+        print(f"  {found.note}")
     return 0

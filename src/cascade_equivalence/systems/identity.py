@@ -5,20 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.systems.digests import tensor_digests
 from cascade_equivalence.systems.loading import Placement
+from cascade_equivalence.systems.tensors import EMBEDDING, HEAD, beneath, read_directory, roots, select
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One model as it was run. `weights` is the hash of all tensors by content (None: cannot be known)."""
+    """One model as it was run.
+
+    weights: hash of all tensors by content (None: cannot be known). modules: role ("language_model", "audio_tower",
+    "connector") → fingerprint, of a model that is made of several; empty for a plain one.
+    """
 
     name: str
     source: str
@@ -28,10 +33,13 @@ class Identity:
     dtype: str
     batch_size: int
     decoding: Mapping[str, Any]
+    modules: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:
         """Hash of everything above but name and source: equal digests answer equally."""
         facts = {k: v for k, v in asdict(self).items() if k not in {"name", "source"}}
+        if not self.modules:
+            del facts["modules"]
         return digest_of(facts)
 
 
@@ -56,37 +64,57 @@ def identify(name: str, directory: Path, placement: Placement, **decoding: Any) 
     )
 
 
-@lru_cache(maxsize=16)
 def fingerprint(directory: Path) -> str:
-    """Hash of all tensors in a directory's safetensors files, by name, dtype, shape and bytes, read as a stream.
+    """Hash of all tensors in a directory's safetensors files, by name, dtype, shape and bytes.
 
     The order of tensors and shards does not matter. Raises `ModelError` if there are none or one is cut.
     """
     tensors: dict[str, str] = {}
     for path in sorted(directory.glob("*.safetensors")):
-        with path.open("rb") as file:
-            try:
-                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-                start = file.tell()
-                for name, entry in header.items():
-                    if name == "__metadata__":
-                        continue
-                    begin, end = entry["data_offsets"]
-                    digest = hashlib.sha256(f"{entry['dtype']}{entry['shape']}".encode())
-                    file.seek(start + begin)
-                    remaining = end - begin
-                    while remaining:
-                        block = file.read(min(remaining, 1 << 24))
-                        if not block:
-                            raise ModelError(f"{path}: cut short; fetch the model again")
-                        digest.update(block)
-                        remaining -= len(block)
-                    tensors[name] = digest.hexdigest()
-            except (ValueError, KeyError, TypeError) as error:
-                raise ModelError(f"{path}: not a safetensors file ({error}); fetch the model again") from None
+        tensors |= tensor_digests(path)
     if not tensors:
         raise ModelError(f"{directory}: no safetensors files (other formats are not loaded)")
     return digest_of(tensors)
+
+
+def fingerprints(directory: Path, modules: Mapping[str, str]) -> dict[str, str]:
+    """Hash of each submodule's tensors: role → tensor-name prefix ("" is everything) to role → fingerprint.
+
+    A tensor under several prefixes belongs to the longest. Names count relative to the submodule, so a speech LLM's
+    language model has the fingerprint of the same tensors in a directory of their own, and a head tied to the
+    embedding has no weight of its own, stored or not. Another precision is another fingerprint: see `match`. Raises
+    `ModelError` if a prefix has no tensors.
+    """
+    tensors = read_directory(directory)
+    hashed = {path: tensor_digests(path) for path in {tensor.path for tensor in tensors.values()}}
+    digests = {name: hashed[tensor.path][name] for name, tensor in tensors.items()}
+    found = {}
+    for role, prefix in modules.items():
+        own = select(digests, prefix, [other for other in modules.values() if _inner(other, prefix)])
+        if not own:
+            raise ModelError(f"{directory}: no tensors under '{prefix}' ({role}); there are {roots(tensors)}")
+        if own.get(HEAD) == own.get(EMBEDDING):
+            own.pop(HEAD, None)
+        elif EMBEDDING not in own:
+            own[EMBEDDING] = own.pop(HEAD)
+        found[role] = digest_of(own)
+    return found
+
+
+def _inner(other: str, prefix: str) -> bool:
+    return beneath(other, prefix) and not beneath(prefix, other)
+
+
+def same_arm(left: Sequence[Identity], right: Sequence[Identity]) -> bool:
+    """Whether two arms, given as their models in the order audio meets them, are identical by fingerprint.
+
+    That is: as many models, all weights known, and the same digests (weights, runtime, device, dtype, batch size,
+    decoding). Opaque models are never identical. Prompts are the caller's to compare.
+    """
+    return len(left) == len(right) and all(
+        a.weights is not None and b.weights is not None and a.digest() == b.digest()
+        for a, b in zip(left, right, strict=True)
+    )
 
 
 def runtime() -> str:
