@@ -11,7 +11,8 @@ EPILOG = """examples:
   ceq models pull whisper-base
   ceq models verify                check every cached or shipped file against its recorded sha256
 
-The pocket speech LLMs come with the package and are not fetched. The cache is $CEQ_CACHE, else the platform's user cache directory."""
+The pocket speech LLMs come with the package; nothing of theirs is fetched. The cache is $CEQ_CACHE, else the
+platform's user cache directory."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

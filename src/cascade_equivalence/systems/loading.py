@@ -51,8 +51,8 @@ def locate(model_id: str, say: Callable[[str], None]) -> Path:
         )
     except Exception as error:
         raise ModelError(
-            f"model '{model_id}' is neither embedded ({', '.join([*EMBEDDED, *shipped.SHIPPED])}), nor a directory, nor to be had from the "
-            f"hub: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            f"model '{model_id}' is neither embedded ({', '.join([*EMBEDDED, *shipped.SHIPPED])}), nor a directory, "
+            f"nor to be had from the hub: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
         ) from None
 
 

@@ -40,9 +40,11 @@ class Phi4Ears:
 
     def hear(self, clips: Sequence[Clip]) -> list[torch.Tensor]:
         """See `Ears.hear`."""
-        by_length: dict[int, list[int]] = {}
+        by_length: dict[tuple[int, int], list[int]] = {}
         for index, clip in enumerate(clips):
-            by_length.setdefault(len(clip.samples), []).append(index)
+            # The encoder of transformers 5.23 works in windows on a single clip only; on a batch it fails.
+            own = index if clip.seconds > PHI4_MULTIMODAL.longest_s else -1
+            by_length.setdefault((len(clip.samples), own), []).append(index)
         found: dict[int, torch.Tensor] = {}
         with torch.inference_mode():
             for indices in by_length.values():

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.pocket.fetch import sha256_file
 from cascade_equivalence.pocket.shipped import verify
