@@ -123,11 +123,13 @@ def from_pretrained(architecture: Any, name: str, directory: Path, dtype: torch.
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # reported below, with names
         )
     except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
         raise ModelError(f"speech LLM '{name}' cannot be loaded from {directory}: {error}") from None
-    mismatched = [str(entry[0] if isinstance(entry, tuple) else entry) for entry in info["mismatched_keys"]]
-    complain(str(directory), sorted(info["missing_keys"]), sorted(info["unexpected_keys"]), mismatched)
+    mismatched = {name: f"{name} is {tuple(is_)}, not {tuple(be)}" for name, is_, be in info["mismatched_keys"]}
+    missing = sorted(set(info["missing_keys"]) - mismatched.keys())
+    complain(str(directory), missing, sorted(info["unexpected_keys"]), mismatched.values())
     return model
 
 
