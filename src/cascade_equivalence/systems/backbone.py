@@ -91,6 +91,8 @@ class Backbone:
 
         One forward pass: all continuations stand behind the states at once, each seeing itself alone.
         """
+        before, states = self._not_empty(before, [q.states for q in queries])
+        queries = [Query(s, q.continuations) for s, q in zip(states, queries, strict=True)]
         with torch.inference_mode():
             prefix = self._prefix(tuple(before))
             batch = len(queries)
@@ -148,6 +150,7 @@ class Backbone:
     ) -> list[Said]:
         """Greedy answers after `before` + states, until end-of-text, `stop` in the text, or the limit."""
         device = self.device
+        before, states = self._not_empty(before, states)
         with torch.inference_mode():
             prefix = self._prefix(tuple(before))
             batch, longest = len(states), max(len(s) for s in states)
@@ -189,6 +192,17 @@ class Backbone:
             Said(_until(self.tokenizer.decode(ids, skip_special_tokens=True), stop), len(ids), done[row])
             for row, ids in enumerate(said)
         ]
+
+    def _not_empty(
+        self, before: Sequence[int], states: Sequence[torch.Tensor]
+    ) -> tuple[Sequence[int], Sequence[torch.Tensor]]:
+        """The same prompts with at least one position after the shared prefix, which the next token is read from."""
+        if all(len(s) for s in states):
+            return before, states
+        if not before:
+            raise ModelError(f"LLM '{self.name}': a prompt is empty; nothing stands before, in or after the content")
+        last = self.embed(before[-1:])
+        return before[:-1], [torch.cat([last, s]) for s in states]
 
     def _ends(self) -> set[int]:
         ends = self.model.generation_config.eos_token_id

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from cascade_equivalence.errors import ModelError
-from cascade_equivalence.pocket import fetch
+from cascade_equivalence.pocket import fetch, shipped
 from cascade_equivalence.pocket.registry import EMBEDDED
 
 Role = Literal["asr", "llm"]
@@ -24,9 +24,9 @@ class Placement:
 
 
 def locate(model_id: str, say: Callable[[str], None]) -> Path:
-    """The local directory of an embedded model (pulled if missing), a path, or a hub id (through huggingface_hub).
+    """The local directory of a model: embedded (pulled if missing), shipped, a path, or a hub id (huggingface_hub).
 
-    Embedded models are checked file by file. Raises `ModelError`.
+    Embedded and shipped models are checked file by file. Raises `ModelError`.
     """
     if model_id in EMBEDDED:
         model = EMBEDDED[model_id]
@@ -34,6 +34,9 @@ def locate(model_id: str, say: Callable[[str], None]) -> Path:
             say(f"{model.name}: about {model.download_mb} MB to fetch, once, into {fetch.cache_dir()}")
         directory = fetch.pull(model, say)
         fetch.verify(directory)
+        return directory
+    if model_id in shipped.SHIPPED:
+        shipped.verify(directory := shipped.SHIPPED[model_id].directory)
         return directory
     if Path(model_id).is_dir():
         return Path(model_id).resolve()
@@ -48,8 +51,8 @@ def locate(model_id: str, say: Callable[[str], None]) -> Path:
         )
     except Exception as error:
         raise ModelError(
-            f"model '{model_id}' is neither embedded ({', '.join(EMBEDDED)}), nor a directory, nor to be had from the "
-            f"hub: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            f"model '{model_id}' is neither embedded ({', '.join([*EMBEDDED, *shipped.SHIPPED])}), nor a directory, "
+            f"nor to be had from the hub: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
         ) from None
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 class Adapter:
     """A family of speech LLMs.
 
-    architecture: the transformers class, or None where the composition is our own. opening, closing: text tokens
-    around the audio. audio_tower, connector, language_model, layers: module paths from the model's root; `layers` is
-    the list of the LLM's decoder blocks. tokens_per_s: audio positions that one second fills at most. longest_s: what
-    the model takes in one piece; longer audio is cut into pieces of at most that length, or refused if `chunked` is
-    False.
+    architecture: the transformers class, or None where the composition is our own. opening, closing: text around the
+    audio, one token each. audio_tower, connector, language_model, layers: module paths from the model's root; `layers`
+    is the list of the LLM's decoder blocks. tokens_per_s: audio positions that one second fills at most. longest_s:
+    what the model takes in one piece; longer audio is cut into pieces of at most that length, or refused if `chunked`
+    is False.
     """
 
     family: str
@@ -42,3 +42,47 @@ POCKET = Adapter(
     longest_s=30.0,
     chunked=True,
 )
+
+ULTRAVOX = Adapter(
+    family="ultravox",
+    architecture=None,
+    opening="",
+    closing="",
+    audio_tower="audio_tower",
+    connector="multi_modal_projector",
+    language_model="language_model",
+    layers="language_model.model.layers",
+    tokens_per_s=6.25,
+    longest_s=30.0,
+    chunked=True,
+)
+
+QWEN2_AUDIO = Adapter(
+    family="qwen2_audio",
+    architecture="Qwen2AudioForConditionalGeneration",
+    opening="<|audio_bos|>",
+    closing="<|audio_eos|>",
+    audio_tower="model.audio_tower",
+    connector="model.multi_modal_projector",
+    language_model="model.language_model",
+    layers="model.language_model.layers",
+    tokens_per_s=25.0,
+    longest_s=30.0,
+    chunked=False,
+)
+
+PHI4_MULTIMODAL = Adapter(
+    family="phi4_multimodal",
+    architecture="Phi4MultimodalForCausalLM",
+    opening="",
+    closing="",
+    audio_tower="model.embed_tokens_extend.audio_embed.encoder",
+    connector="model.embed_tokens_extend.audio_embed",
+    language_model="model",
+    layers="model.layers",
+    tokens_per_s=12.5,
+    longest_s=40.0,
+    chunked=True,
+)
+
+ADAPTERS = {adapter.family: adapter for adapter in (POCKET, ULTRAVOX, QWEN2_AUDIO, PHI4_MULTIMODAL)}

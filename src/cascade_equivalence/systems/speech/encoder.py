@@ -17,7 +17,20 @@ FRAME = 320
 """Samples per encoder state (20 ms)."""
 STEP = 32 * FRAME
 """Clips are filled with silence to a multiple of this (0.64 s), so that clips of like length share a batch."""
+LONGEST = 30 * RATE
 KEPT_BYTES = 512 << 20
+
+
+class Tower(torch.nn.Module):
+    """A Whisper encoder of transformers that takes features of any length; a module of its own, so that hooks hit."""
+
+    def __init__(self, encoder: Any) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """See `encoder_states`."""
+        return encoder_states(self.encoder, features, lengths)
 
 
 class WhisperEncoder:
@@ -31,10 +44,10 @@ class WhisperEncoder:
 
         try:
             model = WhisperModel.from_pretrained(directory, dtype=getattr(torch, placement.dtype), use_safetensors=True)
-            self._features = WhisperFeatureExtractor.from_pretrained(directory)
+            self.features: Any = WhisperFeatureExtractor.from_pretrained(directory)
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(f"audio encoder '{name}' cannot be loaded from {directory}: {error}") from None
-        self.module: Any = model.get_encoder().to(placement.device).eval()
+        self.tower = Tower(model.get_encoder().to(placement.device).eval())
         self.width: int = model.config.d_model
         self._placement = placement
         self._kept: OrderedDict[str, torch.Tensor] = OrderedDict()
@@ -46,7 +59,7 @@ class WhisperEncoder:
         fresh: dict[str, torch.Tensor] = {}
         by_length: dict[int, list[Clip]] = {}
         for clip in wanted.values():
-            by_length.setdefault(-(-len(clip.samples) // STEP) * STEP, []).append(clip)
+            by_length.setdefault(min(-(-len(clip.samples) // STEP) * STEP, LONGEST), []).append(clip)
         with torch.inference_mode():
             for length, group in sorted(by_length.items()):
                 for clip, states in zip(group, self._run(group, length), strict=True):
@@ -56,15 +69,16 @@ class WhisperEncoder:
         return found
 
     def _run(self, clips: Sequence[Clip], length: int) -> torch.Tensor:
-        features = self._features(
+        features = self.features(
             [clip.samples for clip in clips],
             sampling_rate=RATE,
             return_tensors="pt",
             padding="max_length",
             max_length=length,
             truncation=True,
-        ).input_features.to(self._placement.device, self.module.dtype)
-        return encoder_states(self.module, features)
+        ).input_features.to(self._placement.device, self.tower.encoder.dtype)
+        states: torch.Tensor = self.tower(features)
+        return states
 
     def _keep(self, fresh: dict[str, torch.Tensor]) -> None:
         for key, states in fresh.items():
@@ -74,14 +88,24 @@ class WhisperEncoder:
             self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
 
 
-def encoder_states(encoder: Any, features: torch.Tensor) -> torch.Tensor:
-    """A Whisper encoder of transformers on features of any length: (batch, mels, 2 × time) to (batch, time, width)."""
+def encoder_states(encoder: Any, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+    """A Whisper encoder of transformers on features of any length: (batch, mels, 2 × time) to (batch, time, width).
+
+    lengths: feature frames that are there, shape (batch,); what stands behind them is neither heard nor attended to.
+    """
     # Its own forward insists on 30 s; its layers do not.
     hidden = torch.nn.functional.gelu(encoder.conv1(features))
+    mask = None
+    if lengths is not None and int(lengths.min()) < features.shape[2]:
+        there = torch.arange(features.shape[2], device=features.device) < lengths.to(features.device)[:, None]
+        # The second convolution would look one frame past an odd length, where an unpadded clip has nothing.
+        hidden = hidden * there[:, None]
+        mask = hidden.new_zeros(len(features), 1, 1, there[:, ::2].shape[1])
+        mask.masked_fill_(~there[:, None, None, ::2], torch.finfo(hidden.dtype).min)
     hidden = torch.nn.functional.gelu(encoder.conv2(hidden)).permute(0, 2, 1)
     hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
     for layer in encoder.layers:
-        out = layer(hidden, None)
+        out = layer(hidden, mask)
         hidden = out[0] if isinstance(out, tuple) else out
     states: torch.Tensor = encoder.layer_norm(hidden)
     return states

@@ -27,11 +27,17 @@ class Ears(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SpeechLLM:
-    """A speech LLM. A self-cascade of it reads text through the same `backbone` object."""
+    """A speech LLM. A self-cascade of it reads text through the same `backbone` object.
+
+    root: the module that the adapter's paths start from. matched: the LLM it was built on, on the same weights; the
+    same object as `backbone` unless the speech LLM adds something to it that can be switched off (a LoRA).
+    """
 
     name: str
     adapter: Adapter
+    root: torch.nn.Module
     backbone: Backbone
+    matched: Backbone
     ears: Ears
 
     def hear(self, clips: Sequence[Clip]) -> list[torch.Tensor]:
@@ -41,3 +47,7 @@ class SpeechLLM:
         closing = embed(encode(self.adapter.closing)) if self.adapter.closing else None
         heard = self.ears.hear(clips)
         return [torch.cat([part for part in (opening, states, closing) if part is not None]) for states in heard]
+
+    def module(self, path: str) -> torch.nn.Module:
+        """The module at one of the adapter's paths."""
+        return self.root.get_submodule(path)

@@ -1,0 +1,110 @@
+"""Phi-4-multimodal by transformers' own class, its speech LoRA on (the speech LLM) or off (the LLM it was built on).
+
+transformers keeps the LoRA outside the model, as a peft adapter in the checkpoint's folder `speech-lora`; peft itself
+is not needed here (see `lora`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cascade_equivalence.audio.clip import RATE, Clip
+from cascade_equivalence.errors import AudioError, ModelError
+from cascade_equivalence.systems.backbone import Backbone
+from cascade_equivalence.systems.loading import Placement
+from cascade_equivalence.systems.speech.adapter import PHI4_MULTIMODAL
+from cascade_equivalence.systems.speech.checkpoint import from_pretrained, load_tokenizer
+from cascade_equivalence.systems.speech.lora import Lora, WithLora
+from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
+
+LORA = "speech-lora"
+_FOR_TEXT = 1024
+"""Positions kept free for the prompt's text before its rotary embedding changes to that of long texts."""
+
+
+class Phi4Ears:
+    """The class's own audio embedding, on clips of one length at a time.
+
+    Its encoder's mask adds to attention and does not forbid it, so a filled-up clip would hear the filling. Over 40 s
+    the encoder works in windows of 40 s by itself.
+    """
+
+    def __init__(self, model: Any, features: Any) -> None:
+        self._model = model
+        self._features = features
+
+    def hear(self, clips: Sequence[Clip]) -> list[torch.Tensor]:
+        """See `Ears.hear`."""
+        by_length: dict[tuple[int, int], list[int]] = {}
+        for index, clip in enumerate(clips):
+            # The encoder of transformers 5.23 works in windows on a single clip only; on a batch it fails.
+            own = index if clip.seconds > PHI4_MULTIMODAL.longest_s else -1
+            by_length.setdefault((len(clip.samples), own), []).append(index)
+        found: dict[int, torch.Tensor] = {}
+        with torch.inference_mode():
+            for indices in by_length.values():
+                found |= dict(zip(indices, self._run([clips[i] for i in indices]), strict=True))
+        return [found[index] for index in range(len(clips))]
+
+    def _run(self, clips: Sequence[Clip]) -> torch.Tensor:
+        missing = max(self._features.win_length - len(clips[0].samples), 0)
+        extracted = self._features(
+            [np.pad(clip.samples, (0, missing)) for clip in clips], sampling_rate=RATE, return_tensors="pt"
+        )
+        positions = int(extracted.audio_embed_sizes[0])
+        config = self._model.config
+        if (most := config.original_max_position_embeddings - _FOR_TEXT) < positions:
+            raise AudioError(
+                f"a clip of {clips[0].seconds:.1f} s fills {positions} positions, more than the {most} that leave room "
+                "for a prompt in Phi-4-multimodal's short context; leave the item out (where:) or cut its audio"
+            )
+        table = self._model.model.embed_tokens.weight
+        shape = (len(clips), positions)
+        states: torch.Tensor = self._model.model.embed_tokens_extend.audio_embed(
+            torch.full(shape, config.audio_config.audio_token_id, device=table.device),
+            torch.zeros(*shape, config.hidden_size, device=table.device, dtype=table.dtype),
+            audio_input_features=extracted.audio_input_features,
+            audio_embed_sizes=[positions] * len(clips),
+        )
+        return states
+
+
+def load_phi4_multimodal(name: str, directory: Path, placement: Placement, lora: bool) -> SpeechLLM:
+    """A Phi-4-multimodal checkpoint in transformers' layout. Raises `ModelError`.
+
+    lora: with it, `backbone` has the speech LoRA on and `matched` is the same model with it off; without it, both are
+    the model without.
+    """
+    from transformers import Phi4MultimodalFeatureExtractor, Phi4MultimodalForCausalLM
+
+    model = from_pretrained(Phi4MultimodalForCausalLM, name, directory, getattr(torch, placement.dtype))
+    model = model.to(placement.device).eval()
+    tokenizer = load_tokenizer(name, directory)
+    try:
+        features = Phi4MultimodalFeatureExtractor.from_pretrained(directory, local_files_only=True)
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"{directory}: no preprocessor_config.json to read ({error}); fetch the model again") from None
+    if lora:
+        if not (directory / LORA).is_dir():
+            raise ModelError(
+                f"{directory / LORA}: missing, and without its speech LoRA the model is not the speech LLM; fetch the "
+                "whole repository, or load it with lora=False"
+            )
+        switch = Lora(model, directory / LORA)
+        backbone = Backbone(name, WithLora(model, switch, True), tokenizer)
+        matched = Backbone(f"{name} without LoRA", WithLora(model, switch, False), tokenizer)
+    else:
+        backbone = matched = Backbone(name, model, tokenizer)
+    return SpeechLLM(
+        name=name,
+        adapter=PHI4_MULTIMODAL,
+        root=model,
+        backbone=backbone,
+        matched=matched,
+        ears=Phi4Ears(model, features),
+    )

@@ -1,0 +1,108 @@
+"""A pocket speech LLM on disk: `config.json` and `model.safetensors` (the connector, float16) in one directory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cascade_equivalence.errors import ModelError
+from cascade_equivalence.pocket.fetch import sha256_file
+from cascade_equivalence.pocket.shipped import verify
+from cascade_equivalence.systems.backbone import Backbone
+from cascade_equivalence.systems.speech.adapter import POCKET
+from cascade_equivalence.systems.speech.checkpoint import fill, read_tensors, width_of
+from cascade_equivalence.systems.speech.composition import Composition
+from cascade_equivalence.systems.speech.encoder import WhisperEncoder
+from cascade_equivalence.systems.speech.pocket import CtcConnector, FrameConnector, PocketConfig, PocketEars
+from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
+
+WEIGHTS = "model.safetensors"
+CONNECTORS: dict[str, type[CtcConnector] | type[FrameConnector]] = {"ctc": CtcConnector, "frames": FrameConnector}
+
+
+def save_connector(
+    directory: Path, name: str, encoder: str, llm: str, connector: CtcConnector | FrameConnector
+) -> None:
+    """Write a connector with the names of the encoder and LLM it stands between. Floats are rounded to float16."""
+    from safetensors.torch import save_file
+
+    directory.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        key: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        for key, value in connector.state_dict().items()
+    }
+    save_file(tensors, directory / WEIGHTS)
+    config = {
+        "family": POCKET.family,
+        "name": name,
+        "encoder": encoder,
+        "llm": llm,
+        "connector": connector.config.to_json(),
+        "sha256": {WEIGHTS: sha256_file(directory / WEIGHTS)},
+    }
+    (directory / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+
+def load_pocket(
+    name: str, directory: Path, config: dict[str, Any], llm: Backbone, encoder: WhisperEncoder
+) -> SpeechLLM:
+    """The connector of a directory between an encoder and an LLM that are there. It computes in float32.
+
+    Raises `ModelError` for weights that were changed, or that fit neither the configuration nor the two models.
+    """
+    sizes = _sizes(directory, config)
+    verify(directory)
+    tensors = read_tensors([directory / WEIGHTS])
+    connector = CONNECTORS[sizes.kind](sizes)
+    fill(connector, tensors, str(directory / WEIGHTS))
+    _check_fit(directory, config, sizes, connector, llm, encoder)
+    connector.to(llm.device).float().eval()
+    return SpeechLLM(
+        name=name,
+        adapter=POCKET,
+        root=Composition(audio_tower=encoder.tower, connector=connector, language_model=llm.model),
+        backbone=llm,
+        matched=llm,
+        ears=PocketEars(encoder, connector, llm),
+    )
+
+
+def _sizes(directory: Path, config: dict[str, Any]) -> PocketConfig:
+    try:
+        sizes = PocketConfig(**config["connector"])
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{directory / 'config.json'}: 'connector' is not what it should be ({error})") from None
+    if sizes.kind not in CONNECTORS:
+        raise ModelError(
+            f"{directory / 'config.json'}: connector kind '{sizes.kind}' is not one of {', '.join(CONNECTORS)}"
+        )
+    return sizes
+
+
+def _check_fit(
+    directory: Path,
+    config: dict[str, Any],
+    sizes: PocketConfig,
+    connector: CtcConnector | FrameConnector,
+    llm: Backbone,
+    encoder: WhisperEncoder,
+) -> None:
+    if encoder.width != sizes.encoder_width:
+        raise ModelError(
+            f"{directory}: made for an encoder of width {sizes.encoder_width} ({config.get('encoder')}), not of "
+            f"{encoder.width}; give it that encoder"
+        )
+    if (width := width_of(llm)) != sizes.llm_width:
+        raise ModelError(
+            f"{directory}: made for an LLM of width {sizes.llm_width} ({config.get('llm')}), but '{llm.name}' has "
+            f"{width}; give it that LLM"
+        )
+    entries = int(llm.model.get_input_embeddings().weight.shape[0])
+    if isinstance(connector, CtcConnector) and (
+        int(connector.tokens.max()) >= entries or int(connector.tokens.min()) < 0
+    ):
+        raise ModelError(
+            f"{directory}: speaks of token {int(connector.tokens.max())}, but LLM '{llm.name}' has {entries}; give it "
+            f"the LLM it was made for ({config.get('llm')})"
+        )

@@ -1,0 +1,274 @@
+"""Ultravox: Whisper's encoder, frames stacked and projected into any causal LM. Our own composition of its layout.
+
+Projector: `stack_factor` frames stacked → RMSNorm → linear → SwiGLU (values, then gates) → linear, with one more
+RMSNorm after the second linear (up to v0.4.1) or before it (from v0.5, `projector_ln_mid`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cascade_equivalence.audio.clip import RATE, Clip
+from cascade_equivalence.errors import ModelError
+from cascade_equivalence.systems.backbone import Backbone
+from cascade_equivalence.systems.loading import Placement
+from cascade_equivalence.systems.speech.adapter import ULTRAVOX
+from cascade_equivalence.systems.speech.checkpoint import (
+    fill,
+    load_tokenizer,
+    read_tensors,
+    tensor_names,
+    weight_files,
+    width_of,
+)
+from cascade_equivalence.systems.speech.composition import Composition
+from cascade_equivalence.systems.speech.encoder import Tower, WhisperEncoder
+from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
+
+HOP = 160
+"""Samples per feature frame."""
+_PREFIXES = ("multi_modal_projector.", "audio_tower.", "language_model.")
+
+
+class RmsNorm(nn.Module):
+    """Division by the root mean square of the last dimension, in float32, times a weight."""
+
+    def __init__(self, width: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (…, width)."""
+        wide = x.float()
+        normed = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
+        out: Tensor = self.weight * normed.to(x.dtype)
+        return out
+
+
+class UltravoxProjector(nn.Module):
+    """Stacked encoder frames, shape (positions, stack × encoder width), to the LLM's width."""
+
+    def __init__(self, width_in: int, inner: int, width_out: int, activation: str, norm_before_second: bool) -> None:
+        super().__init__()
+        self.gated = activation == "swiglu"
+        middle = inner // 2 if self.gated else inner
+        self.ln_pre = RmsNorm(width_in)
+        self.linear_1 = nn.Linear(width_in, inner, bias=False)
+        self.act: nn.Module = nn.SiLU() if self.gated else _activation(activation)
+        self.linear_2 = nn.Linear(middle, width_out, bias=False)
+        if norm_before_second:
+            self.ln_mid: nn.Module = RmsNorm(middle)
+            self.ln_post: nn.Module = nn.Identity()
+        else:
+            self.ln_mid = nn.Identity()
+            self.ln_post = RmsNorm(width_out)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """See the class."""
+        hidden = self.linear_1(self.ln_pre(frames))
+        if self.gated:
+            values, gates = hidden.chunk(2, -1)
+            hidden = values * self.act(gates)
+        else:
+            hidden = self.act(hidden)
+        out: Tensor = self.ln_post(self.linear_2(self.ln_mid(hidden)))
+        return out
+
+
+class UltravoxEars:
+    """Whisper's encoder on the true length of a clip and the projector. Clips over 30 s are cut every 30 s, as the
+    model was trained: features of the whole clip, one pass of the encoder per piece, positions joined."""
+
+    def __init__(self, tower: Tower, features: Any, projector: UltravoxProjector, stack: int) -> None:
+        self.tower = tower
+        self.projector = projector.eval()
+        self._features = features
+        self._stack = stack
+        self._window = 2 * int(tower.encoder.embed_positions.weight.shape[0])
+
+    def hear(self, clips: Sequence[Clip]) -> list[Tensor]:
+        """See `Ears.hear`."""
+        with torch.inference_mode():
+            owners, pieces = [], []
+            for index, clip in enumerate(clips):
+                for piece in torch.split(self._extract(clip), self._window, 1):
+                    owners.append(index)
+                    pieces.append(piece)
+            lengths = torch.tensor([piece.shape[1] for piece in pieces])
+            batch = nn.utils.rnn.pad_sequence([piece.T for piece in pieces], batch_first=True).transpose(1, 2)
+            weight = self.tower.encoder.conv1.weight
+            encoded = self.tower(batch.to(weight.device, weight.dtype), lengths)
+            stacked = [self._stacked(row[: -(-int(n) // 2)]) for row, n in zip(encoded, lengths, strict=True)]
+            target = self.projector.linear_1.weight
+            projected = self.projector(torch.cat(stacked).to(target.device, target.dtype))
+            parts = torch.split(projected, [len(rows) for rows in stacked])
+            return [
+                torch.cat([part for part, owner in zip(parts, owners, strict=True) if owner == index])
+                for index in range(len(clips))
+            ]
+
+    def _extract(self, clip: Clip) -> Tensor:
+        """Log-mel features of the whole clip, shape (mels, ceil(samples / 160)), two frames at least."""
+        missing = max(2 * HOP, -(-len(clip.samples) // HOP) * HOP) - len(clip.samples)
+        features: Tensor = self._features(
+            [np.pad(clip.samples, (0, missing))],
+            sampling_rate=RATE,
+            return_tensors="pt",
+            padding="longest",
+            truncation=False,
+        ).input_features[0]
+        return features
+
+    def _stacked(self, frames: Tensor) -> Tensor:
+        """(time, width) to (ceil(time / stack), stack × width), filled with zeros."""
+        missing = -len(frames) % self._stack
+        return nn.functional.pad(frames, (0, 0, 0, missing)).reshape(-1, self._stack * frames.shape[1])
+
+
+def own_parts(directory: Path) -> tuple[bool, bool]:
+    """Whether the checkpoint brings an audio encoder and an LLM of its own. Raises `ModelError`."""
+    names = tensor_names(directory)
+    return tuple(any(name.startswith(prefix) for name in names) for prefix in _PREFIXES[1:])  # type: ignore[return-value]
+
+
+def load_ultravox(
+    name: str,
+    directory: Path,
+    config: dict[str, Any],
+    placement: Placement,
+    llm: Backbone | None,
+    encoder: WhisperEncoder | None,
+) -> SpeechLLM:
+    """An Ultravox checkpoint. llm, encoder: what the checkpoint builds on; None where it brings its own.
+
+    Raises `ModelError`.
+    """
+    _check_layout(directory, config)
+    tensors = read_tensors(weight_files(directory))
+    parts = {prefix: _under(prefix, tensors) for prefix in _PREFIXES}
+    if stray := sorted(key for key in tensors if not key.startswith(_PREFIXES)):
+        raise ModelError(f"{directory}: unexpected tensor '{stray[0]}'; this is not an Ultravox checkpoint as known")
+    if adapted := sorted(key for key in tensors if ".lora_" in key):
+        raise ModelError(
+            f"{directory}: '{adapted[0]}' is a LoRA that is not merged; merge it into the weights first "
+            "(merge_and_unload, which publishing does), so that LLM and encoder are whole"
+        )
+    if any(key.startswith(("layers.", "linear_in.")) for key in parts["multi_modal_projector."]):
+        raise _transformer(directory)
+    backbone = _language_model(name, directory, config, placement, parts["language_model."], llm)
+    tower, features = _audio_tower(directory, config, placement, parts["audio_tower."], encoder)
+    stack = int(config.get("stack_factor", 8))
+    projector = UltravoxProjector(
+        width_in=stack * int(tower.encoder.conv2.weight.shape[0]),
+        inner=int(config.get("hidden_size", 4096)),
+        width_out=width_of(backbone),
+        activation=str(config.get("projector_act", "swiglu")),
+        norm_before_second=bool(config.get("projector_ln_mid", False)),
+    )
+    fill(projector, parts["multi_modal_projector."], f"{directory}, multi_modal_projector with LLM '{backbone.name}'")
+    projector.to(backbone.device, backbone.model.dtype)
+    return SpeechLLM(
+        name=name,
+        adapter=ULTRAVOX,
+        root=Composition(audio_tower=tower, multi_modal_projector=projector, language_model=backbone.model),
+        backbone=backbone,
+        matched=backbone,
+        ears=UltravoxEars(tower, features, projector, stack),
+    )
+
+
+def _check_layout(directory: Path, config: Mapping[str, Any]) -> None:
+    if config.get("num_projector_layers") or "transformer" in str(config.get("projector_type", "")).lower():
+        raise _transformer(directory)
+    if config.get("audio_latency_block_size"):
+        raise ModelError(
+            f"{directory / 'config.json'}: 'audio_latency_block_size' (a streaming encoder) is not supported; use a "
+            "checkpoint without it"
+        )
+
+
+def _transformer(directory: Path) -> ModelError:
+    return ModelError(
+        f"{directory}: its projector is a transformer, which is not supported; use a checkpoint whose projector is "
+        "feed-forward (v0.2 to v0.6)"
+    )
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _language_model(
+    name: str,
+    directory: Path,
+    config: Mapping[str, Any],
+    placement: Placement,
+    tensors: Mapping[str, Tensor],
+    llm: Backbone | None,
+) -> Backbone:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    if not tensors:
+        if llm is None:
+            raise ModelError(f"{directory}: builds on LLM '{config.get('text_model_id')}'; load that and pass it on")
+        return llm
+    if llm is not None:
+        raise ModelError(
+            f"{directory}: brings an LLM of its own (language_model.*), which is not '{llm.name}'; it cannot share that"
+        )
+    geometry = dict(config.get("text_config") or {})
+    if "model_type" not in geometry:
+        raise ModelError(f"{directory / 'config.json'}: brings LLM tensors but no 'text_config' to read them by")
+    model = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(**geometry), dtype=getattr(torch, placement.dtype), trust_remote_code=False
+    )
+    tied = ["lm_head.weight"] if getattr(model.config, "tie_word_embeddings", False) else []
+    fill(model, tensors, f"{directory}, language_model", tied)
+    return Backbone(name, model.to(placement.device), load_tokenizer(name, directory))
+
+
+def _audio_tower(
+    directory: Path,
+    config: Mapping[str, Any],
+    placement: Placement,
+    tensors: Mapping[str, Tensor],
+    encoder: WhisperEncoder | None,
+) -> tuple[Tower, Any]:
+    from transformers import WhisperConfig, WhisperFeatureExtractor
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder as Encoder
+
+    if not tensors:
+        if encoder is None:
+            raise ModelError(
+                f"{directory}: builds on audio encoder '{config.get('audio_model_id')}'; load that and pass it on"
+            )
+        return encoder.tower, encoder.features
+    geometry = dict(config.get("audio_config") or {})
+    if not geometry and encoder is None:
+        raise ModelError(
+            f"{directory / 'config.json'}: has no 'audio_config'; load audio encoder '{config.get('audio_model_id')}' "
+            "and pass it on"
+        )
+    base = encoder.tower.encoder if encoder is not None else None
+    tower = Encoder(base.config if base is not None else WhisperConfig(**geometry))
+    # A checkpoint may hold only those of the encoder's tensors that were trained.
+    fill(tower, {**(base.state_dict() if base is not None else {}), **tensors}, f"{directory}, audio_tower")
+    tower = tower.to(placement.device, getattr(torch, placement.dtype)).eval()
+    features = encoder.features if encoder else WhisperFeatureExtractor(feature_size=tower.config.num_mel_bins)
+    return Tower(tower), features
+
+
+def _activation(name: str) -> nn.Module:
+    from transformers.activations import ACT2FN
+
+    if name not in ACT2FN:
+        raise ModelError(f"projector_act '{name}' is not known; known are swiglu, {', '.join(sorted(ACT2FN))}")
+    found: nn.Module = ACT2FN[name]
+    return found
