@@ -17,6 +17,7 @@ examples:
   python -m cascade_equivalence.pocket.training pocket-ctc --work training
   python -m cascade_equivalence.pocket.training pocket-frames --work training
   python -m cascade_equivalence.pocket.training pocket-ctc --work training --seed 1 --steps 500
+  python -m cascade_equivalence.pocket.training measure --work training --speech recordings/manifest.jsonl
 
 One thread is used; features are read from WORK/features (made if missing), models go to WORK/seed-N.
 """
@@ -30,24 +31,29 @@ def main() -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=["data", "pocket-ctc", "pocket-frames"])
+    parser.add_argument("what", choices=["data", "pocket-ctc", "pocket-frames", "measure"])
     parser.add_argument("--work", type=Path, required=True, help="directory for features and checkpoints")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=2000, help="of pocket-ctc (0.6 s each on one free thread)")
+    parser.add_argument("--steps", type=int, default=2800, help="of pocket-ctc (0.6 s each on one free thread)")
     parser.add_argument("--match-steps", type=int, default=600, help="of pocket-frames, second stage (1.5 s each)")
     parser.add_argument("--loop-steps", type=int, default=400, help="of pocket-frames, third stage (4 s each)")
     parser.add_argument("--wordnet", type=Path, default=WORDNET, help="directory of WordNet's data files")
     parser.add_argument("--engines", default="flite,espeak,kokoro", help="voices to make now (default: all)")
     parser.add_argument("--examples", type=int, default=7000, help="WordNet's example sentences")
     parser.add_argument("--definitions", type=int, default=1500, help="WordNet's definitions")
-    parser.add_argument("--natural", type=int, default=384, help="clips of natural voices (2 s of work each and more)")
+    parser.add_argument("--natural", type=int, default=256, help="clips of natural voices (2 s of work each and more)")
+    parser.add_argument("--speech", type=Path, help="measure: JSONL manifest of human speech (text, path, set)")
     options = parser.parse_args()
     import torch
 
     torch.set_num_threads(1)
     if options.what == "data" or not (options.work / "features").is_dir():
         make_data(options)
-    if options.what != "data":
+    if options.what == "measure":
+        from cascade_equivalence.pocket.training.measure import measure
+
+        measure(options.work / f"seed-{options.seed}", options.work / "features", options.speech)
+    elif options.what != "data":
         train(options)
 
 
