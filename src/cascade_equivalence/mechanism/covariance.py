@@ -22,7 +22,10 @@ def shrunk(covariance: Tensor, n: int) -> Tensor:
     spread = float(torch.linalg.matrix_norm(covariance)) ** 2 - trace**2 / p
     if spread <= torch.finfo(covariance.dtype).eps * trace**2:
         return covariance.clone()
-    kept = max(0.0, 1 - trace**2 / n / spread)
+    kept = 1 - trace**2 / n / spread
+    # Below 0 (a nearly isotropic sample) the spectrum is reversed; no eigenvalue may become negative by it.
+    if kept < 0 and -kept * spread**0.5 >= trace / p:
+        kept = 0.0
     estimate = covariance * kept
     torch.diagonal(estimate).add_((1 - kept) * trace / p)
     return estimate
