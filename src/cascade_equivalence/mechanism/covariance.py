@@ -49,7 +49,13 @@ def condition_number(covariance: Tensor, factor: Tensor) -> float:
 
 
 def _unit(columns: Tensor) -> Tensor:
-    return columns / torch.linalg.vector_norm(columns, dim=0)
+    norms: Tensor = torch.linalg.vector_norm(columns, dim=0)
+    return columns / norms
+
+
+def _solve(triangle: Tensor, columns: Tensor, *, upper: bool) -> Tensor:
+    solution: Tensor = torch.linalg.solve_triangular(triangle, columns, upper=upper)
+    return solution
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Whitening:
     def white(self, columns: Tensor) -> Tensor:
         """W · columns; columns: (p, k)."""
         if self.roots is None:
-            return torch.linalg.solve_triangular(self.factor, columns, upper=False)
+            return _solve(self.factor, columns, upper=False)
         return (self.factor.mH @ columns) / self.roots[:, None]
 
     def colour(self, columns: Tensor) -> Tensor:
@@ -80,7 +86,7 @@ class Whitening:
     def adjoint(self, columns: Tensor) -> Tensor:
         """Wᴴ · columns."""
         if self.roots is None:
-            return torch.linalg.solve_triangular(self.factor.mH, columns, upper=True)
+            return _solve(self.factor.mH, columns, upper=True)
         return self.factor @ (columns / self.roots[:, None])
 
 

@@ -48,10 +48,11 @@ class LeaceEraser:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Erase from x of shape (..., d); computed in the wider of the two dtypes, returned in that of x."""
-        wide = x.to(torch.promote_types(x.dtype, self.proj_left.dtype))
+        dtype = torch.promote_types(x.dtype, self.proj_left.dtype)
+        wide, left, right = x.to(dtype), self.proj_left.to(dtype), self.proj_right.to(dtype)
         delta = wide if self.bias is None else wide - self.bias
         # Through the rank, never through a (d, d) matrix.
-        return (wide - (delta @ self.proj_right.mH) @ self.proj_left.mH).type_as(x)
+        return (wide - (delta @ right.mH) @ left.mH).type_as(x)
 
     def to(self, device: torch.device | str) -> LeaceEraser:
         """The same on another device."""
