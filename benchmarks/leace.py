@@ -3,7 +3,7 @@
     python benchmarks/leace.py [WIDTH]          # default 4096, k = 64, float32; minutes, nearly all of them theirs
 
 The statistics come from 2 × WIDTH samples whose covariance has a condition number of 1e4; both erasers get the same
-ones. Held-out vectors are projected by both. Without concept-erasure (`pip install concept-erasure==0.2.4`) only ours is
+ones. Held-out vectors are projected by both. Without `pip install concept-erasure==0.2.4` only ours is
 timed. Exit status 1 if a bar is missed.
 """
 
