@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from cascade_equivalence.errors import AnalysisError
 from cascade_equivalence.mechanism.ctc_probe import (
@@ -13,6 +14,7 @@ from cascade_equivalence.mechanism.ctc_probe import (
     sufficient_rate,
     symbols_needed,
 )
+from cascade_equivalence.mechanism.fitting import fit_erasure
 
 LETTERS = "abcdefgh "
 
@@ -95,3 +97,16 @@ def test_bad_input_is_named():
     states[2][0, 0] = np.nan
     with pytest.raises(AnalysisError, match="utterance 2 are NaN"):
         ctc_probe(states, texts, symbols=1)
+
+
+def test_erasing_what_ctc_reads_leaves_nothing_linear_to_read():
+    states, texts = planted(1)
+    found = ctc_probe(states, texts, symbols=1)
+    assert [found.reader.read(states[i]) for i in found.test] == list(found.hypotheses)
+    together = torch.from_numpy(np.concatenate(states))
+    emissions = found.reader.emissions(together.numpy())
+    assert emissions.exp().sum(-1).numpy() == pytest.approx(1, abs=1e-5)
+    eraser = fit_erasure(together, emissions.exp()).eraser
+    erased = eraser(together).split([len(s) for s in states])
+    again = ctc_probe([e.numpy() for e in erased], texts, symbols=1)
+    assert again.decodability < 0.4 < found.decodability

@@ -189,6 +189,7 @@ def test_the_dtype_of_the_states_is_kept():
     eraser = LeaceEraser.fit(x.float(), z, affine=False)
     assert eraser(x.bfloat16()).dtype == torch.bfloat16
     assert eraser(x).dtype == torch.float64
+    assert eraser.to("cpu", torch.float64).proj_right.dtype == torch.float64
     assert eraser.to("cpu").bias is None
 
 

@@ -9,23 +9,49 @@ from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cascade_equivalence.errors import AnalysisError
 from cascade_equivalence.mechanism.probes import Probe, ridge_probe
-from cascade_equivalence.mechanism.splits import Floats, Scale, split_by_group
+from cascade_equivalence.mechanism.splits import Floats, Ints, Scale, split_by_group
 
 _EPOCHS, _BATCH, _PATIENCE = 60, 16, 6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class CtcReader:
+    """A fitted layer (or two) from states to `symbols` characters per position. layers: (weight, bias) pairs."""
+
+    scale: Scale
+    layers: tuple[tuple[Tensor, Tensor], ...]
+    letters: tuple[str, ...]
+    symbols: int
+
+    def emissions(self, states: Any) -> Tensor:
+        """Log-probabilities of states (positions, d): (positions × symbols, 1 + letters), the blank first.
+
+        Their exponentials, reshaped to (positions, symbols × (1 + letters)), are the concept "text as CTC reads it".
+        """
+        rows = torch.from_numpy(self.scale(np.asarray(states, dtype=np.float64))).float()
+        with torch.no_grad():
+            return _emissions(self.layers, rows, len(self.letters) + 1)
+
+    def read(self, states: Any) -> str:
+        """The greedy text of states (positions, d)."""
+        path = self.emissions(states).argmax(-1).tolist()
+        return "".join(self.letters[symbol - 1] for symbol, _ in groupby(path) if symbol)
+
+
+@dataclass(frozen=True)
 class CtcProbe:
     """Character error rate of a CTC probe on held-out utterances.
 
     symbols: output symbols per position (r). decodability = 1 - CER, which is below 0 where more is inserted than
     there is. impossible: share of the held-out utterances whose text has more symbols than positions × r can emit: at
-    r = 1 this is the rate of the positions, not a property of the states. low, high: 95 % percentile bootstrap over
-    utterances.
+    r = 1 this is the rate of the positions, not a property of the states. low, high: 95 % percentile bootstrap of the
+    CER over utterances. test: the numbers of the held-out utterances; hypotheses: what was read from them.
     """
 
     symbols: int
@@ -35,6 +61,7 @@ class CtcProbe:
     impossible: float
     hypotheses: tuple[str, ...]
     test: tuple[int, ...]
+    reader: CtcReader
 
     @property
     def decodability(self) -> float:
@@ -73,37 +100,48 @@ def ctc_probe(
     With several symbols the collapse of CTC itself computes a little (two symbols, either of them blank, can spell the
     XOR of two bits), so "linear" is exact at r = 1 alone: compare layers and systems at the same r.
     """
-    import torch
-
     arrays = _checked(states, texts)
     known = speakers is not None and len(np.unique(speakers)) >= 5
     groups = speakers if known and speakers is not None else np.arange(len(texts))
     split = split_by_group(groups, held_out, seed)
-    inner = split_by_group(groups[split.train], 0.1, seed)
-    train, watched = split.train[inner.train], split.train[inner.test]
+    reader = _fit(arrays, texts, split.train, groups, symbols, hidden, seed)
+    heard = [reader.read(arrays[i]) for i in split.test]
+    return _scored(
+        reader, [texts[i] for i in split.test], heard, [len(arrays[i]) for i in split.test], split.test, seed
+    )
+
+
+def _fit(
+    arrays: Sequence[Floats],
+    texts: Sequence[str],
+    rows: Ints,
+    groups: NDArray[Any],
+    symbols: int,
+    hidden: int,
+    seed: int,
+) -> CtcReader:
+    inner = split_by_group(groups[rows], 0.1, seed)
+    train, watched = rows[inner.train], rows[inner.test]
     scale = Scale.of(np.concatenate([arrays[i] for i in train]))
     letters = sorted({letter for i in train for letter in texts[i]})
     index = {letter: number + 1 for number, letter in enumerate(letters)}
-    inputs = [torch.from_numpy(scale(a)).float() for a in arrays]
+    inputs = {int(i): torch.from_numpy(scale(arrays[i])).float() for i in rows}
     # A character that no training text has cannot be emitted: it counts as an error, not as a target.
-    targets = [torch.tensor([index[c] for c in text if c in index], dtype=torch.long) for text in texts]
+    targets = {int(i): torch.tensor([index[c] for c in texts[i] if c in index], dtype=torch.long) for i in rows}
     generator = torch.Generator().manual_seed(seed)
-    sizes = [inputs[0].shape[1], *([hidden] if hidden else []), symbols * (len(letters) + 1)]
-    parameters = []
-    for wide, narrow in pairwise(sizes):
-        weight = torch.randn(wide, narrow, generator=generator) / wide**0.5
-        parameters += [weight.requires_grad_(), torch.zeros(narrow, requires_grad=True)]
+    sizes = [inputs[int(rows[0])].shape[1], *([hidden] if hidden else []), symbols * (len(letters) + 1)]
+    layers = tuple(
+        (
+            (torch.randn(wide, narrow, generator=generator) / wide**0.5).requires_grad_(),
+            torch.zeros(narrow, requires_grad=True),
+        )
+        for wide, narrow in pairwise(sizes)
+    )
 
-    def logits(rows: torch.Tensor) -> torch.Tensor:
-        for number in range(0, len(parameters), 2):
-            rows = rows @ parameters[number] + parameters[number + 1]
-            rows = rows.relu() if number + 2 < len(parameters) else rows
-        return rows.reshape(-1, len(letters) + 1).log_softmax(-1)
-
-    def loss(which: Sequence[int]) -> torch.Tensor:
+    def loss(which: Sequence[int]) -> Tensor:
         lengths = [len(inputs[i]) * symbols for i in which]
-        emitted = logits(torch.cat([inputs[i] for i in which]))
-        value: torch.Tensor = torch.nn.functional.ctc_loss(
+        emitted = _emissions(layers, torch.cat([inputs[i] for i in which]), len(letters) + 1)
+        value: Tensor = torch.nn.functional.ctc_loss(
             torch.nn.utils.rnn.pad_sequence(list(torch.split(emitted, lengths))),
             torch.cat([targets[i] for i in which]),
             torch.tensor(lengths),
@@ -112,8 +150,9 @@ def ctc_probe(
         )
         return value
 
+    parameters = [p for layer in layers for p in layer]
     optimiser = torch.optim.AdamW(parameters, lr=1e-2, weight_decay=1e-2)
-    best, lowest, patience = [p.detach().clone() for p in parameters], float("inf"), 0
+    best, lowest, patience = layers, float("inf"), 0
     for _ in range(_EPOCHS):
         for batch in torch.split(torch.randperm(len(train), generator=generator), _BATCH):
             optimiser.zero_grad()
@@ -122,19 +161,20 @@ def ctc_probe(
         with torch.no_grad():
             now = float(loss(watched.tolist()))
         if now < lowest:
-            best, lowest, patience = [p.detach().clone() for p in parameters], now, 0
+            best = tuple((w.detach().clone(), b.detach().clone()) for w, b in layers)
+            lowest, patience = now, 0
         else:
             patience += 1
             if patience == _PATIENCE:
                 break
-    with torch.no_grad():
-        for parameter, kept in zip(parameters, best, strict=True):
-            parameter.copy_(kept)
-        paths = [logits(inputs[i]).argmax(-1).tolist() for i in split.test]
-    heard = ["".join(letters[k - 1] for k, _ in groupby(path) if k) for path in paths]
-    return _scored(
-        symbols, [texts[i] for i in split.test], heard, [len(arrays[i]) for i in split.test], split.test, seed
-    )
+    return CtcReader(scale, best, tuple(letters), symbols)
+
+
+def _emissions(layers: Sequence[tuple[Tensor, Tensor]], rows: Tensor, outputs: int) -> Tensor:
+    for number, (weight, bias) in enumerate(layers):
+        rows = rows @ weight + bias
+        rows = rows.relu() if number + 1 < len(layers) else rows
+    return rows.reshape(-1, outputs).log_softmax(-1)
 
 
 def _checked(states: Sequence[Any], texts: Sequence[str]) -> list[Floats]:
@@ -142,7 +182,7 @@ def _checked(states: Sequence[Any], texts: Sequence[str]) -> list[Floats]:
     if len(arrays) != len(texts) or len(texts) < 10:
         raise AnalysisError(f"{len(arrays)} utterances of states, {len(texts)} texts: a CTC probe needs ten of each")
     for number, (array, text) in enumerate(zip(arrays, texts, strict=True)):
-        if array.ndim != 2 or not len(array) or not text:
+        if array.ndim != 2 or not len(array) or not text.strip():
             raise AnalysisError(f"utterance {number} has no positions or no text: leave it out")
         if not np.isfinite(array).all():
             raise AnalysisError(f"the states of utterance {number} are NaN or infinite: leave it out")
@@ -150,23 +190,25 @@ def _checked(states: Sequence[Any], texts: Sequence[str]) -> list[Floats]:
 
 
 def _scored(
-    symbols: int, truth: Sequence[str], heard: Sequence[str], positions: Sequence[int], test: Any, seed: int
+    reader: CtcReader, truth: Sequence[str], heard: Sequence[str], positions: Sequence[int], test: Any, seed: int
 ) -> CtcProbe:
-    from rapidfuzz.distance import Levenshtein
+    import jiwer
 
-    edits = np.array([Levenshtein.distance(a, b) for a, b in zip(truth, heard, strict=True)], dtype=np.float64)
-    lengths = np.array([len(a) for a in truth], dtype=np.float64)
+    counts = [jiwer.process_characters(a, b) for a, b in zip(truth, heard, strict=True)]
+    edits = np.array([c.substitutions + c.deletions + c.insertions for c in counts], dtype=np.float64)
+    lengths = np.array([c.hits + c.substitutions + c.deletions for c in counts], dtype=np.float64)
     weights = np.random.default_rng(seed).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), size=1000)
     low, high = np.percentile((weights @ edits) / (weights @ lengths), [2.5, 97.5])
-    short = [symbols_needed(t) > n * symbols for t, n in zip(truth, positions, strict=True)]
+    short = [symbols_needed(t) > n * reader.symbols for t, n in zip(truth, positions, strict=True)]
     return CtcProbe(
-        symbols=symbols,
+        symbols=reader.symbols,
         cer=float(edits.sum() / lengths.sum()),
         low=float(low),
         high=float(high),
         impossible=float(np.mean(short)),
         hypotheses=tuple(heard),
         test=tuple(int(i) for i in test),
+        reader=reader,
     )
 
 

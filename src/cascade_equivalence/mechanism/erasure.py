@@ -54,10 +54,10 @@ class LeaceEraser:
         # Through the rank, never through a (d, d) matrix.
         return (wide - (delta @ right.mH) @ left.mH).type_as(x)
 
-    def to(self, device: torch.device | str) -> LeaceEraser:
-        """The same on another device."""
-        bias = None if self.bias is None else self.bias.to(device)
-        return LeaceEraser(self.proj_left.to(device), self.proj_right.to(device), bias)
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> LeaceEraser:
+        """The same on another device, and in another dtype: fit in float64, apply in float32."""
+        bias = None if self.bias is None else self.bias.to(device, dtype)
+        return LeaceEraser(self.proj_left.to(device, dtype), self.proj_right.to(device, dtype), bias)
 
 
 class LeaceFitter:
