@@ -25,3 +25,7 @@ class ModelError(CeqError):
 
 class RunError(CeqError):
     """A run directory or journal cannot be written or read, or too many answers failed."""
+
+
+class AnalysisError(CeqError):
+    """States, targets, positions or layers that cannot be analysed."""
