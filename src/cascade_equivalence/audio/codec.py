@@ -166,7 +166,7 @@ def _pipe(data: bytes, *arguments: str) -> bytes:
     except FileNotFoundError:
         raise AudioError("ffmpeg is not installed, and a codec needs it") from None
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip()
+        said = " ".join(error.stderr.decode(errors="replace").split())
         raise AudioError(f"ffmpeg failed: {said}; does it have the codec? (ffmpeg -encoders)") from None
 
 
