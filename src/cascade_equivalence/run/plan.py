@@ -105,8 +105,12 @@ class Plan:
 
     def clip_key(self, source: str, condition: Condition) -> str:
         """Key of a clip made from audio with content hash `source`."""
-        steps = condition.recipe
+        steps = self._recipe(condition)
         return digest_of([RECIPE, RATE, source, steps, self.seed if steps else None])
+
+    def _recipe(self, condition: Condition) -> list[object]:
+        talkers = [_file_hash(self.talkers)] if condition.has("babble") else []
+        return [*condition.recipe, *talkers]
 
     def transcript_key(self, asr: str, clip: str) -> str:
         """Key of an ASR's transcript of a clip."""
@@ -124,7 +128,7 @@ class Plan:
         item = trial.item
         source = item.text if arm.asr is None else source_of(trial.sound) if trial.sound else None
         recipe = [RECIPE, arm.name, asr, llm, self.mode(task), wording(arm.style, task, item)]
-        condition = [trial.condition.name, trial.condition.recipe]
+        condition = [trial.condition.name, self._recipe(trial.condition)]
         return digest_of([*recipe, task.name, item.id, source, condition, self.seed])
 
     def offset_key(self, arm: ArmPlan, task: Task) -> str:
