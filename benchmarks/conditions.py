@@ -4,8 +4,8 @@
 
 cost: milliseconds per clip of each step on the shipped topic items, wall and processor, the median; what happens once
 (reading talkers, making rooms, finding delays) apart. snr: random cuts of shipped speech at random levels under random
-noise, stored as FLAC, read back by soundfile and measured against the clean clip by code of its own. Exit status 1 if an
-error passes 0.1 dB.
+noise, stored as FLAC, read back by soundfile and measured against the clean clip by code of its own. Exit status 1 if
+an error passes 0.1 dB.
 """
 
 from __future__ import annotations
