@@ -117,13 +117,15 @@ def snr(count: int, folder: Path) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--clips", type=int, default=500, help="clips of the SNR check; a tenth of them for the cost")
+    parser.add_argument(
+        "--clips", type=int, default=500, help="clips of the SNR check; a twentieth of them for the cost"
+    )
     parser.add_argument("--part", choices=["cost", "snr", "all"], default="all")
     arguments = parser.parse_args()
     right = True
     with tempfile.TemporaryDirectory() as name:
         if arguments.part in ("cost", "all"):
-            cost(max(2, arguments.clips // 10), Path(name))
+            cost(max(2, arguments.clips // 20), Path(name))
             print()
         if arguments.part in ("snr", "all"):
             right = snr(arguments.clips, Path(name))
