@@ -7,20 +7,18 @@ import sys
 
 import numpy as np
 import pytest
+import soundfile
 
 from cascade_equivalence.audio.babble import TALKERS, Talker, babble, read_talkers
 from cascade_equivalence.audio.clip import RATE, stored
-from cascade_equivalence.audio.condition import degrade, mix, parse_condition, rng
+from cascade_equivalence.audio.condition import FORMS, parse_condition
+from cascade_equivalence.audio.degrade import degrade
 from cascade_equivalence.audio.level import active_power
+from cascade_equivalence.audio.noise import mix
+from cascade_equivalence.audio.seed import rng
 from cascade_equivalence.errors import AudioError, UsageError
 from cascade_equivalence.tasks.task import corpus_dir
-
-
-def speech(seconds: float = 2.0, seed: int = 0) -> np.ndarray:
-    """Bursts of noise with pauses, as speech has them."""
-    generator = np.random.default_rng(seed)
-    spoken = np.arange(int(RATE * seconds)) // (RATE // 2) % 2 == 0
-    return (0.1 * generator.normal(size=len(spoken)) * spoken).astype(np.float32)
+from tests.audio.signals import speech
 
 
 def talkers(count: int = 8) -> list[Talker]:
@@ -32,14 +30,80 @@ def test_grammar() -> None:
     (step,) = parse_condition("babble@-2.5dB").steps
     assert (step.name, step.value) == ("babble", -2.5)
     assert len(parse_condition("babble@5dB+babble@0dB").steps) == 2
+    room, noise, call = parse_condition("reverb@0.6s,2m + noise:pink@10dB+codec:opus@16k").steps
+    assert (room.name, room.kind, room.values) == ("reverb", None, (0.6, 2.0))
+    assert (noise.kind, noise.value) == ("pink", 10.0)
+    assert call.recipe == ("codec", "opus", "16.0")
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form.kind != "path"], ids=str)
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_every_form_can_be_written_at_both_ends_of_its_range(form, end) -> None:
+    numbers = [value.among[0 if end == "low" else -1] if value.among else getattr(value, end) for value in form.values]
+    values = ",".join(f"{number:g}{value.unit}" for number, value in zip(numbers, form.values, strict=True))
+    text = form.name + (f":{form.kind}" if form.kind else "") + (f"@{values}" if values else "")
+    steps = parse_condition(text).steps
+    assert [(step.name, step.kind, step.values) for step in steps] == [
+        (form.name, form.kind, tuple(numbers)) for _ in range(form.name != "clean")
+    ]
+    for index, value in enumerate(form.values):
+        outside = [*numbers[:index], (value.low - 0.5 if end == "low" else value.high + 0.5), *numbers[index + 1 :]]
+        values = ",".join(f"{number:g}{value.unit}" for number, value in zip(outside, form.values, strict=True))
+        with pytest.raises(UsageError, match="out of range"):
+            parse_condition(f"{text.partition('@')[0]}@{values}")
+
+
+def test_recordings_are_known_by_content(tmp_path) -> None:
+    for folder, value in (("one", 0.1), ("same", 0.1), ("other", 0.2)):
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "a.wav", np.full(1000, value, np.float32), RATE)
+    one, same, other = (parse_condition(f"noise:{f}@5dB", tmp_path).recipe for f in ("one", "same", "other"))
+    assert one == same != other
 
 
 @pytest.mark.parametrize(
-    "text", ["bable@5dB", "babble", "babble@5", "babble@5%", "clean@3dB", "", "babble@dB", "Clean"]
+    "text", ["bable@5dB", "", "Clean", "babble @5dB", "babble@5dB++clean", "babble@+5dB", "@5dB", "a@5dB@6dB"]
 )
-def test_wrong_names_and_units_list_the_valid_ones(text: str) -> None:
-    with pytest.raises(UsageError, match="babble@"):
+def test_wrong_names_list_the_valid_ones(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
         parse_condition(text)
+    assert all(str(form) in str(caught.value) for form in FORMS) or "babble@<" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("babble", "babble@<-40..60>dB"),
+        ("babble@5", "babble@<-40..60>dB"),
+        ("babble@5%", "babble@<-40..60>dB"),
+        ("babble@dB", "babble@<-40..60>dB"),
+        ("babble@5dB,3dB", "babble@<-40..60>dB"),
+        ("clean@3dB", "write clean"),
+        ("noise@5dB", "noise:white@"),
+        ("noise:purple@5dB", "no file or folder .*purple; write noise:white"),
+        ("noise:path@5dB", "no file or folder"),
+        ("reverb@0.6s,2s", r"reverb@<0.2..1.2>s\[,<0.3..4>m\]"),
+        ("codec", "codec:opus@<6..128>k"),
+        ("codec:flac", "codec:opus@<6..128>k"),
+        ("codec:mp3@33k", "33k is out of range; write codec:mp3@<16|24"),
+        ("codec:gsm@13k", "write codec:gsm"),
+        ("packet_loss:hidden@10%", "packet_loss:concealed@"),
+        ("packet_loss@101%", "101% is out of range"),
+        ("speed@1.1x", "write speed@<0.5..2>"),
+        ("speed@0", "0 is out of range"),
+        ("no-audio+babble@5dB", "stands alone"),
+        ("babble@5dB+swap", "'swap' comes first"),
+    ],
+)
+def test_wrong_kinds_values_and_units_say_how_to_write_it(text: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=hint.replace("|", r"\|") if "mp3" in text else hint):
+        parse_condition(text)
+
+
+def test_a_folder_without_recordings(tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"empty has no recordings \(\.wav"):
+        parse_condition("noise:empty@5dB", tmp_path)
 
 
 @pytest.mark.parametrize("snr", [-5, 0, 5, 20])

@@ -11,6 +11,7 @@ import numpy as np
 
 from cascade_equivalence.audio.clip import Samples, read_clip
 from cascade_equivalence.audio.level import active_power
+from cascade_equivalence.audio.recordings import Recordings
 from cascade_equivalence.errors import AudioError, UsageError
 
 TALKERS = (3, 7)
@@ -30,16 +31,31 @@ def read_talkers(manifest: Path) -> tuple[Talker, ...]:
     """The talkers of a manifest, by its `speaker`. Raises `UsageError` if there are fewer than three."""
     from cascade_equivalence.tasks.manifest import read_manifest
 
+    items = read_manifest(manifest)
+    return _talkers(manifest, [(item.speaker or item.id, item.audio, item.id) for item in items if item.audio])
+
+
+@lru_cache(maxsize=4)
+def talkers_of(recordings: Recordings) -> tuple[Talker, ...]:
+    """The talkers of a folder: a subfolder is one talker, and so is each file beside the subfolders.
+
+    Raises `UsageError` if there are fewer than three.
+    """
+    names = [(file.relative_to(recordings.path).parts[0], file, None) for file in recordings.files]
+    return _talkers(recordings.path, names)
+
+
+def _talkers(source: Path, files: Sequence[tuple[str, Path, str | None]]) -> tuple[Talker, ...]:
+    """Talkers of (name, file, id for errors)."""
     recordings: dict[str, list[Samples]] = {}
-    for item in read_manifest(manifest):
-        if item.audio is not None:
-            clip = read_clip(item.audio, item.id)
-            level = active_power(clip.samples)
-            if level == 0:
-                raise AudioError(f"babble recording '{item.id}' is silent")
-            recordings.setdefault(item.speaker or item.id, []).append(clip.samples / np.float32(np.sqrt(level)))
+    for name, file, item in files:
+        samples = read_clip(file, item).samples
+        level = active_power(samples)
+        if level == 0:
+            raise AudioError(f"babble recording {file} is silent; take it out")
+        recordings.setdefault(name, []).append(samples / np.float32(np.sqrt(level)))
     if len(recordings) < TALKERS[0]:
-        raise UsageError(f"{manifest}: babble needs at least {TALKERS[0]} talkers, there are {len(recordings)}")
+        raise UsageError(f"{source}: babble needs at least {TALKERS[0]} talkers, there are {len(recordings)}")
     return tuple(Talker(name, np.concatenate(parts)) for name, parts in sorted(recordings.items()))
 
 

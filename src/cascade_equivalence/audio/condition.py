@@ -1,29 +1,116 @@
-"""Conditions: what is done to the audio. Written `clean`, `babble@5dB`; composed in order with `+`."""
+"""Conditions: what is done to the audio, by name.
+
+A condition is a chain of steps joined by `+`, applied from left to right: `reverb@0.6s+babble@5dB`. `clean` is the
+chain without steps. A step is
+
+    name[:kind][@value]
+
+`kind` chooses among variants (`codec:opus`) or names the recordings to use, a file or a folder, relative to the study
+file (`noise:sounds/kitchen@10dB`); a path cannot hold `+` or `@`. Values carry their unit, numbers no `+` sign; a
+second value follows a comma (`reverb@0.6s,2m`). What each step does is told in `docs/conditions.md`; which ones
+there are, with their ranges, is the table `FORMS`.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
+from cascade_equivalence.audio.recordings import Recordings, find_recordings
+from cascade_equivalence.errors import UsageError
 
-from cascade_equivalence.audio.babble import Talker, babble
-from cascade_equivalence.audio.clip import Clip, Samples, stored
-from cascade_equivalence.audio.level import active_power, power
-from cascade_equivalence.errors import AudioError, UsageError
+_STEP = re.compile(r"(?P<name>[a-z_-]+)(?::(?P<kind>[^@]+))?(?:@(?P<values>[^@]+))?")
+_VALUE = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)(?P<unit>[A-Za-z%]*)")
 
-_STEP = re.compile(r"(?P<name>[a-z_-]+)(?:@(?P<value>[+-]?\d+(?:\.\d+)?)(?P<unit>[A-Za-z%]*))?")
-_PEAK = 0.99
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A value of a step: its unit and the range it may have, ends included; `among` where only some will do."""
+
+    unit: str
+    low: float
+    high: float
+    among: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        numbers = "|".join(f"{n:g}" for n in self.among) or f"{self.low:g}..{self.high:g}"
+        return f"<{numbers}>{self.unit}"
+
+    def holds(self, number: float) -> bool:
+        """Whether the number may be used."""
+        return number in self.among if self.among else self.low <= number <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a step is written. kind: a word, `path` for recordings, or None. Values from `needed` on may be left out."""
+
+    name: str
+    kind: str | None = None
+    values: tuple[Range, ...] = ()
+    needed: int = 1
+
+    def __str__(self) -> str:
+        kind = {None: "", "path": ":<file or folder>"}.get(self.kind, f":{self.kind}")
+        values = ""
+        for index, value in enumerate(self.values):
+            text = ("," if index else "@") + str(value)
+            values += text if index < self.needed else f"[{text}]"
+        return self.name + kind + values
+
+
+_SNR = Range("dB", -40, 60)
+_MP3 = (16.0, 24.0, 32.0, 40.0, 48.0, 56.0, 64.0, 80.0, 96.0, 112.0, 128.0, 160.0)
+
+FORMS = (
+    Form("clean"),
+    Form("babble", None, (_SNR,)),
+    Form("babble", "path", (_SNR,)),
+    Form("noise", "white", (_SNR,)),
+    Form("noise", "pink", (_SNR,)),
+    Form("noise", "brown", (_SNR,)),
+    Form("noise", "path", (_SNR,)),
+    Form("reverb", None, (Range("s", 0.2, 1.2), Range("m", 0.3, 4))),
+    Form("reverb", "path"),
+    Form("far_field", None, (Range("m", 0.3, 4),)),
+    Form("codec", "opus", (Range("k", 6, 128),)),
+    Form("codec", "mp3", (Range("k", 16, 160, _MP3),)),
+    Form("codec", "ulaw"),
+    Form("codec", "gsm"),
+    Form("narrowband"),
+    Form("packet_loss", None, (Range("%", 0, 100),)),
+    Form("packet_loss", "concealed", (Range("%", 0, 100),)),
+    Form("clip", None, (Range("dB", 0, 60),)),
+    Form("gain", None, (Range("dB", -60, 60),)),
+    Form("speed", None, (Range("", 0.5, 2),)),
+    Form("silence"),
+    Form("swap"),
+    Form("no-audio"),
+)
+"""Every way to write a step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One degradation with its parameter, e.g. babble at 5 (dB)."""
+    """One degradation with its parameters, e.g. babble at 5 (dB). `recordings` where its kind is a path."""
 
     name: str
-    value: float | None
+    kind: str | None = None
+    values: tuple[float, ...] = ()
+    recordings: Recordings | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The first value."""
+        return self.values[0] if self.values else None
+
+    @property
+    def recipe(self) -> tuple[str, ...]:
+        """What the step is, recordings by their content: equal recipes do the same to the same clip."""
+        kind = self.recordings.sha256 if self.recordings else self.kind
+        return (self.name, *([kind] if kind else []), *(repr(value) for value in self.values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,79 +120,56 @@ class Condition:
     name: str
     steps: tuple[Step, ...]
 
+    @property
+    def recipe(self) -> tuple[tuple[str, ...], ...]:
+        """What is done, recordings by their content."""
+        return tuple(step.recipe for step in self.steps)
 
-@dataclass(frozen=True, slots=True)
-class Degraded:
-    """A clip under a condition.
+    def has(self, step: str) -> bool:
+        """Whether a step of that name is in the chain."""
+        return any(found.name == step for found in self.steps)
 
-    snr_db: SNR reached on active-speech level before rounding, None without noise. scale: the factor by which speech
-    and noise were scaled together to keep peaks below full scale (1: not at all).
+
+def parse_condition(text: str, base: Path | None = None) -> Condition:
+    """Read a condition's name; paths start from `base` (default: here).
+
+    Raises `UsageError` listing the valid steps, units and ranges.
     """
-
-    clip: Clip
-    snr_db: float | None = None
-    scale: float = 1.0
-
-
-_UNITS = {"babble": "dB"}
-
-
-def parse_condition(text: str) -> Condition:
-    """Read a condition's name. Raises `UsageError` listing the valid steps and units."""
-    valid = "clean, " + ", ".join(f"{name}@<number>{unit}" for name, unit in _UNITS.items())
-    steps = []
-    for part in text.split("+"):
-        match = _STEP.fullmatch(part.strip())
-        if not match or (match["name"] not in _UNITS and match["name"] != "clean"):
-            raise UsageError(f"condition '{text}': no step '{part.strip()}'; there are: {valid}")
-        if match["name"] == "clean":
-            if match["value"] is not None:
-                raise UsageError(f"condition '{text}': 'clean' takes no value; there are: {valid}")
-            continue
-        unit = _UNITS[match["name"]]
-        if match["value"] is None or match["unit"] != unit:
-            raise UsageError(f"condition '{text}': write {match['name']}@<number>{unit}, e.g. {match['name']}@5{unit}")
-        steps.append(Step(match["name"], float(match["value"])))
-    return Condition(text, tuple(steps))
+    parts = [part.strip() for part in text.split("+")]
+    steps = [_step(text, part, base or Path()) for part in parts]
+    if "no-audio" in parts and len(parts) > 1:
+        raise UsageError(f"condition '{text}': 'no-audio' stands alone, there is nothing to do to no sound")
+    if "swap" in parts[1:]:
+        raise UsageError(f"condition '{text}': 'swap' comes first; what follows is done to the other item's sound")
+    return Condition(text, tuple(step for step in steps if step.name != "clean"))
 
 
-def degrade(
-    clip: Clip, condition: Condition, talkers: Callable[[], Sequence[Talker]], seed: int, name: str
-) -> Degraded:
-    """Apply a condition to a clip; the random choices depend on clip, step and `seed` alone.
-
-    `talkers` gives the babble speech when it is needed; `name` is what errors call the clip.
-    """
-    samples, snr, scale = clip.samples, None, 1.0
-    for step in condition.steps:
-        assert step.name == "babble" and step.value is not None
-        generator = rng(clip.sha256, step.name, repr(step.value), str(seed))
-        noise = babble(talkers(), len(samples), generator)
-        samples, snr, factor = mix(samples, noise, step.value, name)
-        scale *= factor
-    return Degraded(clip if not condition.steps else stored(samples), snr, scale)
-
-
-def mix(speech: Samples, noise: Samples, snr_db: float, name: str) -> tuple[Samples, float, float]:
-    """Add noise at an SNR: active-speech power of `speech` over the mean power of `noise`.
-
-    Returns the mixture, the SNR reached (dB) and the factor both were scaled by where the peak would pass
-    0.99. Raises `AudioError` if either is silent: the ratio is not defined then.
-    """
-    speech_power, noise_power = active_power(speech), power(noise)
-    if speech_power == 0 or noise_power == 0:
-        silent = "speech" if speech_power == 0 else "noise"
-        raise AudioError(f"{name}: the {silent} is silent, an SNR of {snr_db} dB cannot be made")
-    gain = np.sqrt(speech_power / (noise_power * 10 ** (snr_db / 10)))
-    scaled = (noise * gain).astype(np.float32)
-    mixture = speech + scaled
-    peak = float(np.abs(mixture).max())
-    factor = _PEAK / peak if peak > _PEAK else 1.0
-    reached = 10 * float(np.log10(speech_power / power(scaled)))
-    return (mixture * np.float32(factor)).astype(np.float32), reached, factor
+def _step(text: str, part: str, base: Path) -> Step:
+    match = _STEP.fullmatch(part)
+    forms = [form for form in FORMS if match and form.name == match["name"]]
+    if not match or not forms:
+        raise UsageError(f"condition '{text}': no step '{part}'; there are: {_list(FORMS)}")
+    by_kind: Mapping[str | None, Form] = {form.kind: form for form in forms}
+    form = by_kind.get(match["kind"]) if match["kind"] != "path" else None
+    recordings = None
+    if form is None and match["kind"] and "path" in by_kind:
+        form = by_kind["path"]
+        path = base / match["kind"]
+        if not path.exists():
+            raise UsageError(f"condition '{text}': no file or folder {path}; write {_list(forms)}")
+        recordings = find_recordings(path)
+    if form is None:
+        raise UsageError(f"condition '{text}': write {_list(forms)}")
+    given = [_VALUE.fullmatch(value.strip()) for value in match["values"].split(",")] if match["values"] else []
+    fits = min(form.needed, len(form.values)) <= len(given) <= len(form.values)
+    if not fits or any(v is None or v["unit"] != r.unit for v, r in zip(given, form.values, strict=False)):
+        raise UsageError(f"condition '{text}': write {form}")
+    numbers = tuple(float(value["number"]) for value in given if value)
+    for number, allowed in zip(numbers, form.values, strict=False):
+        if not allowed.holds(number):
+            raise UsageError(f"condition '{text}': {number:g}{allowed.unit} is out of range; write {form}")
+    return Step(form.name, match["kind"] if form.kind != "path" else None, numbers, recordings)
 
 
-def rng(*parts: str) -> np.random.Generator:
-    """A generator seeded by the hash of `parts`: the same on every machine, in every process."""
-    digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16], "little"))
+def _list(forms: tuple[Form, ...] | list[Form]) -> str:
+    return ", ".join(map(str, forms))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cascade_equivalence.audio.babble import Talker
 from cascade_equivalence.audio.clip import Clip, from_samples, read_clip, read_flac, write_flac
-from cascade_equivalence.audio.condition import Condition, Degraded, degrade
+from cascade_equivalence.audio.condition import Condition
+from cascade_equivalence.audio.degrade import Degraded, degrade
 from cascade_equivalence.audio.synthesis import Synthesizer
 from cascade_equivalence.errors import AudioError
 from cascade_equivalence.tasks.item import Item
@@ -23,7 +24,10 @@ class ClipMaker:
     seed: int
 
     def make(self, item: Item, condition: Condition) -> Degraded:
-        """Read the item's audio, or speak its text, and degrade it. Raises `AudioError` naming the item."""
+        """Read the item's audio, or speak its text, and degrade it. Raises `AudioError` naming the item.
+
+        `item` is the one that is heard: under `swap` another than the one that is answered (`controls.heard`).
+        """
         name = f"item '{item.id}' ({item.audio or item.voice})"
         if item.audio:
             clip = read_clip(item.audio, item.id)

@@ -59,7 +59,7 @@ def _questions(
     trials = plan.trials(task, arm)
     heard: dict[str, TranscriptRow] = {}
     if arm.asr:
-        shas = {clips[task.name, trial.item.id, trial.condition.name].sha256 for trial in trials}
+        shas = {clips[task.name, trial.item.id, trial.condition.name].sha256 for trial in trials if trial.sound}
         heard = journal.rows(TranscriptRow, [plan.transcript_key(arm.asr, sha) for sha in sorted(shas)])
     questions = []
     for trial, key in zip(trials, keys, strict=True):
@@ -67,6 +67,8 @@ def _questions(
             if trial.item.text is None:
                 raise UsageError(f"item '{trial.item.id}' has no text, and arm '{arm.name}' reads the gold text")
             content, clip, transcript = trial.item.text, None, None
+        elif trial.sound is None:
+            content, clip, transcript = "", None, None
         else:
             clip = clips[task.name, trial.item.id, trial.condition.name].sha256
             transcript = plan.transcript_key(arm.asr, clip)

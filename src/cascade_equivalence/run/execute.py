@@ -62,25 +62,26 @@ def execute(plan: Plan, models: Models, directory: Path, reporter: Reporter) -> 
 def make_clips(
     plan: Plan, journal: Journal, store: ClipStore, reporter: Reporter
 ) -> dict[tuple[str, str, str], ClipRow]:
-    """The clip of every (task, item, condition), made unless journalled."""
+    """The clip of every (task, item, condition) with a sound, made unless journalled."""
     maker = ClipMaker(partial(read_talkers, plan.talkers), KOKORO, plan.seed)
     wanted = [
-        (task.name, trial, plan.clip_key(source_of(trial.item), trial.condition))
+        (task.name, trial, trial.sound, plan.clip_key(source_of(trial.sound), trial.condition))
         for task in plan.tasks
         for trial in plan.trials(task)
+        if trial.sound
     ]
-    there = journal.rows(ClipRow, {key for _, _, key in wanted})
+    there = journal.rows(ClipRow, {key for *_, key in wanted})
     todo = {
-        key: (task, trial)
-        for task, trial, key in wanted
+        key: (task, trial, sound)
+        for task, trial, sound, key in wanted
         if key not in there or not store.path(there[key].sha256).is_file()
     }
     if todo:
         with reporter.stage("clips", len(wanted), len(wanted) - len(todo)) as stage:
             for part in chunks(list(todo.items()), CLIPS_PER_COMMIT):
                 rows = []
-                for key, (task, trial) in part:
-                    made = maker.make(trial.item, trial.condition)
+                for key, (task, trial, sound) in part:
+                    made = maker.make(sound, trial.condition)
                     store.put(made.clip)
                     row = ClipRow(
                         key, task, trial.item.id, trial.condition.name, made.clip.sha256, made.clip.seconds,
@@ -94,8 +95,8 @@ def make_clips(
                     rows.append(row)
                 journal.add(*rows)
                 stage.advance(len(part))
-        there = journal.rows(ClipRow, {key for _, _, key in wanted})
-    return {(task, trial.item.id, trial.condition.name): there[key] for task, trial, key in wanted}
+        there = journal.rows(ClipRow, {key for *_, key in wanted})
+    return {(task, trial.item.id, trial.condition.name): there[key] for task, trial, _, key in wanted}
 
 
 def transcribe(

@@ -19,7 +19,9 @@ SAMPLES = 8
 def sample_latency(plan: Plan, arm: ArmPlan, clips: Clips, journal: Journal, store: ClipStore, models: Models) -> None:
     """Answer up to eight trials of the first task one by one, after one warm-up, and keep the seconds by stage."""
     task = plan.tasks[0]
-    trials = plan.trials(task, arm)
+    trials = [trial for trial in plan.trials(task, arm) if trial.sound]
+    if not trials:
+        return
     step = max(1, len(trials) // SAMPLES)
     chosen = trials[::step][:SAMPLES]
     fact = f"latency:{plan.answer_key(arm, task, chosen[0])}"

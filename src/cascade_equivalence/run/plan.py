@@ -9,6 +9,7 @@ from typing import Literal
 
 from cascade_equivalence.audio.clip import RATE
 from cascade_equivalence.audio.condition import Condition
+from cascade_equivalence.audio.controls import heard
 from cascade_equivalence.audio.store import silent_item
 from cascade_equivalence.errors import AudioError
 from cascade_equivalence.pocket.fetch import sha256_file
@@ -62,10 +63,14 @@ class ArmPlan:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Item × condition: one stimulus, identical for every arm."""
+    """Item × condition: one stimulus, identical for every arm.
+
+    sound: the item whose audio is heard; None where there is none to hear.
+    """
 
     item: Item
     condition: Condition
+    sound: Item | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,11 @@ class Plan:
     def trials(self, task: Task, arm: ArmPlan | None = None) -> list[Trial]:
         """The trials of a task, conditions outermost; the gold arm's without conditions."""
         conditions = (Condition(GOLD_CONDITION, ()),) if arm and arm.asr is None else self.conditions
-        return [Trial(item, condition) for condition in conditions for item in task.items]
+        return [
+            Trial(item, condition, sound)
+            for condition in conditions
+            for item, sound in zip(task.items, heard(task.items, condition, self.seed), strict=True)
+        ]
 
     def hears(self) -> bool:
         """Whether any arm needs audio."""
@@ -96,8 +105,12 @@ class Plan:
 
     def clip_key(self, source: str, condition: Condition) -> str:
         """Key of a clip made from audio with content hash `source`."""
-        steps = [(step.name, step.value) for step in condition.steps]
+        steps = self._recipe(condition)
         return digest_of([RECIPE, RATE, source, steps, self.seed if steps else None])
+
+    def _recipe(self, condition: Condition) -> list[object]:
+        talkers = [_file_hash(self.talkers)] if condition.has("babble") else []
+        return [*condition.recipe, *talkers]
 
     def transcript_key(self, asr: str, clip: str) -> str:
         """Key of an ASR's transcript of a clip."""
@@ -113,9 +126,10 @@ class Plan:
         asr = self.models[arm.asr].identity.digest() if arm.asr else None
         llm = self.models[arm.llm].identity.digest()
         item = trial.item
-        source = source_of(item) if arm.asr else item.text
+        source = item.text if arm.asr is None else source_of(trial.sound) if trial.sound else None
         recipe = [RECIPE, arm.name, asr, llm, self.mode(task), wording(arm.style, task, item)]
-        return digest_of([*recipe, task.name, item.id, source, trial.condition.name, self.seed])
+        condition = [trial.condition.name, self._recipe(trial.condition)]
+        return digest_of([*recipe, task.name, item.id, source, condition, self.seed])
 
     def offset_key(self, arm: ArmPlan, task: Task) -> str:
         """Fact under which the calibration offset of an LLM and prompt is kept."""

@@ -35,7 +35,7 @@ def build_plan(study: Study, base: Path, say: Callable[[str], None]) -> Plan:
     Raises `UsageError` or `ModelError`.
     """
     tasks = build_tasks(study, base)
-    conditions = tuple(parse_condition(text) for text in study.conditions)
+    conditions = tuple(parse_condition(text, base) for text in study.conditions)
     if len({c.name for c in conditions}) != len(conditions):
         raise UsageError("conditions: one is there twice")
     roles: dict[str, Role] = {}
