@@ -206,9 +206,7 @@ def measure(models: Path, features: Path, speech: Path | None) -> None:
         output = heard(ears, clips)
         spoken = [text for text, _, _ in clips]
         kept = [i for i, states in enumerate(output) if len(states)]
-        found[name] = {
-            "door": door_readouts([output[i] for i in kept], [spoken[i] for i in kept], backbone, fitted_on)
-        }
+        found[name] = {"door": door_readouts([output[i] for i in kept], [spoken[i] for i in kept], backbone, fitted_on)}
         if isinstance(ears.connector, CtcConnector):
             found[name]["wer"] = _errors(ears.connector, encoder, backbone, dictionary, speech)
         else:
