@@ -1,4 +1,4 @@
-"""The figures of the model card: what a trained connector writes, hides and carries, on voices it was not trained on."""
+"""The figures of the model card: what a trained connector writes, hides and carries, in voices it never heard."""
 
 from __future__ import annotations
 
