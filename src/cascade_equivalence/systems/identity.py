@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +18,11 @@ from cascade_equivalence.systems.loading import Placement
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One model as it was run. `weights` is the hash of all tensors by content (None: cannot be known)."""
+    """One model as it was run.
+
+    weights: hash of all tensors by content (None: cannot be known). modules: role ("language_model", "audio_tower",
+    "connector") → fingerprint, of a model that is made of several; empty for a plain one.
+    """
 
     name: str
     source: str
@@ -28,10 +32,13 @@ class Identity:
     dtype: str
     batch_size: int
     decoding: Mapping[str, Any]
+    modules: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:
         """Hash of everything above but name and source: equal digests answer equally."""
         facts = {k: v for k, v in asdict(self).items() if k not in {"name", "source"}}
+        if not self.modules:
+            del facts["modules"]
         return digest_of(facts)
 
 
