@@ -7,9 +7,8 @@ import numpy as np
 
 from cascade_equivalence.audio.clip import RATE, Clip
 from cascade_equivalence.audio.store import ClipStore
-from cascade_equivalence.run.execute import CLIPS, JOURNAL
 from cascade_equivalence.run.journal import AnswerRow, ClipRow, Journal, ReplyRow, TranscriptRow
-from cascade_equivalence.run.layout import GOLD_CONDITION
+from cascade_equivalence.run.layout import CLIPS, GOLD_CONDITION, JOURNAL
 
 NASTY = "<script>alert(1)</script>"
 TOPICS = ("World", "Sports", "Business")

@@ -11,7 +11,8 @@ import pytest
 from cascade_equivalence.errors import RunError
 from cascade_equivalence.run.journal import AnswerRow, Journal, ReplyRow, TranscriptRow
 from cascade_equivalence.run.layout import JOURNAL
-from cascade_equivalence.study.results import POOLED, Results, analyse, pairs_of
+from cascade_equivalence.study.arms import arms_of, pairs_of
+from cascade_equivalence.study.results import POOLED, Results, analyse
 
 ARMS = {
     "gold": {"transcript": "gold", "llm": "llm", "asr": None},
@@ -83,8 +84,13 @@ def truth(arm: str, task: str, condition: str, i: int) -> str:
 
 
 def test_matched_pairs_share_the_backbone_and_gold_stands_right() -> None:
-    assert pairs_of({"arms": ARMS, "comparisons": "matched"}) == [("s", "gold"), ("w", "gold"), ("s", "w")]
-    assert pairs_of({"arms": ARMS, "comparisons": {"pairs": [["x", "s"]]}}) == [("x", "s")]
+    arms = arms_of({"arms": ARMS}, None, {"llm": {}, "other": {}}, [])
+
+    def names(comparisons: Any) -> list[tuple[str, str]]:
+        return [(left.name, right.name) for left, right in pairs_of(comparisons, arms)]
+
+    assert names("matched") == [("s", "gold"), ("w", "gold"), ("s", "w")]
+    assert names({"pairs": [["x", "s"]]}) == [("x", "s")]
 
 
 def test_perfect_arms(tmp_path: Path) -> None:

@@ -44,12 +44,15 @@ def _arms(name: str) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from cascade_equivalence.study.spec import load_study
+    from cascade_equivalence.study.spec import Of, load_study
 
     study, _ = load_study(name)
     table = Table("arm", "hears through", "answers with", title=f"arms of {study.name}", title_justify="left")
     for name, arm in study.arms.items():
-        table.add_row(name, study.models[arm.asr].id if arm.asr else "the gold text", study.models[arm.llm].id)
+        ears = study.speech_spec(arm.speech_llm).id if arm.speech_llm else study.models[arm.asr].id if arm.asr else None
+        llm = study.models[arm.llm].id if isinstance(arm.llm, str) else None
+        of = study.speech_llm_of(arm.llm) if isinstance(arm.llm, Of) else arm.speech_llm
+        table.add_row(name, ears or "the gold text", llm or f"the LLM of {of}")
     Console().print(table)
     return 0
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cascade_equivalence.study.results import ArmInfo, Comparison, Results
+from cascade_equivalence.study.results import Arm, Comparison, Results
 
 SERIES = 8
 """How many arms get a colour and shape of their own; further ones share."""
 
 
-def ordered(results: Results) -> list[ArmInfo]:
+def ordered(results: Results) -> list[Arm]:
     """Gold first (what reading perfectly would give), then the others as the study names them."""
     return sorted(results.arms, key=lambda arm: arm.kind != "gold")
 
@@ -28,11 +28,13 @@ def series(results: Results) -> dict[str, int]:
     return numbers
 
 
-def describe(arm: ArmInfo) -> str:
+def describe(arm: Arm) -> str:
     """What an arm does, in words."""
     llm = arm.llm["name"]
     if arm.kind == "gold":
         return f"the words as they were written, read by {llm}"
+    if arm.kind == "speech":
+        return f"{llm} hears the audio itself"
     if arm.asr:
         return f"{arm.asr['name']} transcribes, {llm} reads the transcript"
     return f"{llm} answers"

@@ -19,13 +19,14 @@ MOST_ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One arm on the trial. right: None without gold. read: what its LLM read, in pieces."""
+    """One arm on the trial. right: None without gold. read: what its LLM read, in pieces; None where it
+    heard the audio itself."""
 
     arm: str
     label: str
     valid: bool
     right: bool | None
-    read: tuple[Piece, ...]
+    read: tuple[Piece, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +123,7 @@ def _right(kind: str, label: str, gold: tuple[str, ...]) -> bool | None:
     return matches_alias(label, gold) if kind == "open" else label == gold[0]
 
 
-def _pieces(spoken: str | None, read: str) -> tuple[Piece, ...]:
+def _pieces(spoken: str | None, read: str | None) -> tuple[Piece, ...] | None:
+    if read is None:
+        return None
     return (Piece(read, "same"),) if spoken is None else tuple(differences(spoken, read))

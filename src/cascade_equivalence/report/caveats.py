@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.curves import in_noise_order
+from cascade_equivalence.report.proofs import flattery
 from cascade_equivalence.study.results import Results
 
 CONTROLS = {"silence", "swap", "no-audio"}
@@ -32,8 +33,8 @@ def _size(results: Results) -> list[str]:
 
 def _arms(results: Results) -> list[str]:
     kinds = {arm.kind for arm in results.arms}
-    found = []
-    if kinds <= {"gold", "cascade"}:
+    found = [] if "speech" not in kinds else _speech(results)
+    if "speech" not in kinds:
         found.append(
             "Arms: no speech LLM is in this study. It shows how far cascades on one LLM agree, which is the ceiling a "
             "speech LLM on that backbone would be held against; it says nothing about any speech LLM. All verdicts "
@@ -41,6 +42,17 @@ def _arms(results: Results) -> list[str]:
         )
     if "gold" not in kinds:
         found.append("No gold arm: whether the tasks can be solved from the words alone is not shown.")
+    return found
+
+
+def _speech(results: Results) -> list[str]:
+    count = sum(c.family for c in results.comparisons)
+    found = [
+        f"Family: the {numbers.plural(count, 'verdict')} of a speech LLM against a cascade on its own language model "
+        "are adjusted for their number (Benjamini–Hochberg); all other comparisons are exploratory."
+    ]
+    if flattered := flattery(results):
+        found.append(f"Shared encoder: {' '.join(flattered)}")
     return found
 
 
@@ -52,17 +64,22 @@ def _stimuli(results: Results) -> list[str]:
     found = [f"Stimuli: {heard}{voices}. Other rooms, channels, accents and recordings may come out differently."]
     if not CONTROLS & set(results.conditions):
         found.append(
-            "Controls: no silence, swapped or withheld audio among the conditions, so this study does not show how "
-            "much of the accuracy is reached without listening."
+            "Controls: silence, swapped and withheld audio are in the proof of hearing alone, and no condition; "
+            "how much of the accuracy is reached without listening rests on those few trials."
+            if results.hearing
+            else "Controls: no silence, swapped or withheld audio among the conditions, so this study does not show "
+            "how much of the accuracy is reached without listening."
         )
     return found
 
 
 def _measures(results: Results) -> list[str]:
-    found = [
-        "Noise floor: no arm was run twice under nuisances (other batch size, another voice, a small shift), so κ is "
-        "not compared with an arm's agreement with itself."
-    ]
+    found = []
+    if not results.retests:
+        found.append(
+            "Noise floor: no arm was run twice under nuisances (other batch size, another voice, a small shift), so κ "
+            "is not compared with an arm's agreement with itself."
+        )
     if any(arm.latency for arm in results.arms):
         n = max(len(arm.latency) for arm in results.arms)
         found.append(

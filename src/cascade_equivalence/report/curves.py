@@ -84,7 +84,7 @@ def curves(results: Results) -> Curves:
         return Curves()
     names = [task["name"] for task in results.tasks]
     number = series(results)
-    asr_arms = {spec["asr"]: arm for arm, spec in reversed(results.study["arms"].items()) if spec["asr"]}
+    asr_arms = {arm.asr_key: arm.name for arm in reversed(results.arms) if arm.asr_key}
     asrs = {asr: number[asr_arms[asr]] for asr in dict.fromkeys(w.asr for w in results.word_errors)}
     accuracy = {name: _accuracy_lines(results, name, conditions, number) for name in names}
     errors = {name: _error_lines(results, name, conditions, asrs) for name in names}

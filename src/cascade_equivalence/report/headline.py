@@ -61,7 +61,7 @@ def _compared(results: Results) -> str:
     arms = [arm.name for arm in ordered(results)]
     (first, *others) = [(len(task["items"]), task["name"]) for task in results.tasks]
     items = [f"{numbers.plural(first[0], 'item')} of {first[1]}", *(f"{n} of {name}" for n, name in others)]
-    heard = f", {_under(results.conditions)}" if any(arm.asr for arm in results.arms) else ""
+    heard = f", {_under(results.conditions)}" if any(arm.hears for arm in results.arms) else ""
     return (
         f"{numbers.plural(len(arms), 'arm')} ({numbers.listed(arms)}) answered the same {numbers.listed(items)}{heard}."
     )

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from cascade_equivalence.agreement.overlap import FEWEST_JOINT_ERRORS
 from cascade_equivalence.agreement.verdict import ALPHA, EPSILON_ALONE, EPSILON_WITH_CEILING
 from cascade_equivalence.errors import RunError
-from cascade_equivalence.report import arms, numbers
+from cascade_equivalence.report import arms, numbers, proofs
 from cascade_equivalence.report.cards import cards
 from cascade_equivalence.report.caveats import caveats
 from cascade_equivalence.report.curves import COLOURS, curves, in_noise_order
@@ -99,6 +99,14 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "series": arms.series(results),
         "series_count": len(COLOURS),
         "describe": arms.describe,
+        "parts_of": proofs.parts_of,
+        "proofs": proofs.proofs(results),
+        "gate": proofs.GATE,
+        "no_gate": proofs.NO_GATE,
+        "nuisances": proofs.nuisances(),
+        "self_agreements": proofs.self_agreements(results),
+        "ceilings": proofs.ceilings(results),
+        "flattery": proofs.flattery(results),
         "title_of": lambda task: title_of(task, results),
         "conditions": in_noise_order(results.conditions),
         "gold_condition": GOLD_CONDITION,
@@ -112,7 +120,7 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "overlaps": overlaps(results),
         "overlap_pairs": _overlap_pairs(results),
         "curves": curves(results),
-        "asr_names": {results.study["arms"][arm.name]["asr"]: arm.asr["name"] for arm in results.arms if arm.asr},
+        "asr_names": {arm.asr_key: arm.asr["name"] for arm in results.arms if arm.asr},
         "latencies": latencies(results),
         "answers": {arm.name: sum(c.n for c in results.cells if c.arm == arm.name) for arm in results.arms},
         "cards": cards(results, directory),

@@ -11,7 +11,7 @@ from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report.arms import ordered
 from cascade_equivalence.study.results import Results
 
-STAGES = (("asr", "ASR"), ("encoder", "speech encoder"), ("llm", "LLM"))
+STAGES = (("asr", "ASR"), ("hear", "hearing"), ("answer", "answering"), ("llm", "LLM"))
 AUDIO = "audio"
 """Not a stage: the seconds of speech of the item."""
 

@@ -9,11 +9,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered, ordered_comparisons
 from cascade_equivalence.report.overlaps import overlap_of
+from cascade_equivalence.report.proofs import (
+    NO_GATE,
+    ceilings,
+    flattery,
+    nuisances,
+    parts_of,
+    proofs,
+    self_agreements,
+)
 from cascade_equivalence.run.layout import GOLD_CONDITION
-from cascade_equivalence.study.results import ArmInfo, Cell, Comparison, Results
+from cascade_equivalence.study.results import Arm, Cell, Comparison, Results
 
 _WIDTH = 100
 """Columns that the tables are made for."""
@@ -30,10 +40,11 @@ def print_summary(results: Results, console: Console) -> None:
         # A file or pipe has no width of its own; the one assumed for it would break the tables.
         console.width = max(width, _WIDTH)
     try:
-        for number, part in enumerate((_identities, _accuracies, _comparisons, _word_errors)):
+        parts = (_identities, _matches, _hearing, _self_agreement, _accuracies, _comparisons, _word_errors)
+        for number, lines in enumerate(filter(None, (list(part(results)) for part in parts))):
             if number:
                 console.print()
-            for line in part(results):
+            for line in lines:
                 console.print(line, highlight=False, markup=False)
     finally:
         console.width = width
@@ -43,8 +54,7 @@ def _identities(results: Results) -> Iterator[Table | Text]:
     yield _heading("arms")
     table = _table("arm", "part", "model", "weights", "dtype", "device", "batch")
     for arm in ordered(results):
-        parts = [(name, model) for name, model in (("asr", arm.asr), ("llm", arm.llm)) if model]
-        for row, (name, model) in enumerate(parts):
+        for row, (name, model) in enumerate(parts_of(arm)):
             table.add_row(
                 *map(
                     _plain,
@@ -59,7 +69,63 @@ def _identities(results: Results) -> Iterator[Table | Text]:
                     ),
                 )
             )
+        for name in arm.same:
+            table.add_row(_plain(name), *[_plain("")], _plain(f"same as {arm.name}", "dim"), *[_plain("")] * 4)
     yield table
+
+
+def _matches(results: Results) -> Iterator[Table | Text]:
+    if not results.matches:
+        return
+    yield _heading("language models", "how the LLM of each speech LLM relates to that of the other arms")
+    table = _table("arm", "against", "match", "equal weights, %", "note")
+    for found in results.matches:
+        share = numbers.percent(found.equal_share)
+        table.add_row(*map(_plain, (found.left, found.right, found.grade, share, found.note)))
+    yield table
+
+
+def _hearing(results: Results) -> Iterator[Table | Text]:
+    yield _heading("proof of hearing", "share of trials, %, 95 % Wilson interval")
+    if results.hearing is None:
+        yield _plain(NO_GATE, "dim")
+        return
+    table = _table("arm", "n", "scores moved: swap", "answers changed: swap", "silence", "no audio", "")
+    reasons = []
+    for proof in proofs(results):
+        found = proof.found
+        if found is None:
+            table.add_row(_plain(proof.arm), *[_plain(numbers.UNDEFINED)] * 5, _plain(proof.word, "yellow"))
+            continue
+        shares = [found.moved["swap"], *(found.changed[name] for name in ("swap", "silence", "none"))]
+        cells = [_estimate(numbers.percent(s.value, 0), numbers.limits(s, "percent")) for s in shares]
+        style = {True: "green", False: "bold red", None: "yellow"}[found.passed]
+        table.add_row(_plain(proof.arm), _plain(found.n), *cells, _plain(proof.word, style))
+        if found.passed is not True:
+            reasons.append(_plain(f"{proof.arm}: {found.reason}", "red" if found.passed is False else "yellow"))
+    yield table
+    yield from reasons
+
+
+def _self_agreement(results: Results) -> Iterator[Table | Text]:
+    rows = self_agreements(results)
+    if not rows and not ceilings(results):
+        return
+    yield _heading("noise floor and ceiling", "kappa, 95 % interval /n")
+    if rows:
+        table = _table("test–retest", *nuisances().values())
+        for row in rows:
+            table.add_row(_plain(row.arm), *(_kappa(r.kappa, r.n) if r else _plain("") for r in row.by_nuisance))
+        yield table
+    for top in ceilings(results):
+        yield Text.assemble(
+            _plain(f"ceiling, {top.task}, {top.condition}: {top.left} against {top.right}  "),
+            _kappa(top.pair.kappa, top.pair.n),
+        )
+
+
+def _kappa(kappa: Interval, n: int) -> Text:
+    return Text.assemble(_estimate(numbers.coefficient(kappa.value), numbers.limits(kappa)), (f" /{n}", "dim"))
 
 
 def _accuracies(results: Results) -> Iterator[Table | Text]:
@@ -74,7 +140,7 @@ def _accuracies(results: Results) -> Iterator[Table | Text]:
         yield table
 
 
-def _accuracy_row(results: Results, task: str, arm: ArmInfo, conditions: Sequence[str]) -> list[Text]:
+def _accuracy_row(results: Results, task: str, arm: Arm, conditions: Sequence[str]) -> list[Text]:
     cells = [results.cell(task, condition, arm.name) for condition in conditions]
     sizes = list(dict.fromkeys(numbers.count(cell.n, cell.wanted) for cell in cells if cell))
     shown = [_accuracy(cell, len(sizes) > 1) for cell in cells]
@@ -102,6 +168,12 @@ def _comparisons(results: Results) -> Iterator[Table | Text]:
     overlaps = any(overlap_of(results, c).found for c in results.comparisons)
     yield _heading("agreement", "kappa of labels; difference = left − right, points; 95 % intervals")
     yield _plain("undecided +n: about n more items would decide it, if what was seen is true", "dim")
+    if any(c.family for c in results.comparisons):
+        yield _plain(
+            "speech LLMs are held against the ceiling; their verdicts are adjusted for their number (BH)", "dim"
+        )
+    for sentence in flattery(results):
+        yield _plain(sentence, "dim")
     if overlaps:
         yield _plain("error overlap: share of same mistakes /joint errors (no interval below 20)", "dim")
     yield _grid(overlaps, [[_plain(name, "dim") for name, _ in _columns(overlaps)]])

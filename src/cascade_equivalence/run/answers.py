@@ -6,32 +6,39 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cascade_equivalence.audio.store import ClipStore
 from cascade_equivalence.errors import RunError, UsageError
 from cascade_equivalence.run.batching import chunks, halving
-from cascade_equivalence.run.journal import AnswerRow, ClipRow, Journal, ReplyRow, TranscriptRow
+from cascade_equivalence.run.clips import Clips
+from cascade_equivalence.run.journal import AnswerRow, Journal, ReplyRow, TranscriptRow
 from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.plan import ArmPlan, Plan, Trial
 from cascade_equivalence.run.progress import Reporter
-from cascade_equivalence.systems.arms import Reply, TextArm
+from cascade_equivalence.systems.arms import Reply, SpeechArm, TextArm
+from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.parsing import parse_label, parse_open
 from cascade_equivalence.tasks.task import Task
-
-Clips = dict[tuple[str, str, str], ClipRow]
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One trial with the content the LLM reads."""
+    """One trial with the content the LLM is given: the text it reads, or the hash of the clip it hears.
+
+    order: batches are cut from questions sorted by it, so that contents of like length share one.
+    """
 
     trial: Trial
     answer: str
     reply: str
     content: str
+    order: tuple[float, str]
     clip: str | None
     transcript: str | None
 
 
-def answer_arm(plan: Plan, arm: ArmPlan, clips: Clips, journal: Journal, models: Models, reporter: Reporter) -> None:
+def answer_arm(
+    plan: Plan, arm: ArmPlan, clips: Clips, journal: Journal, store: ClipStore, models: Models, reporter: Reporter
+) -> None:
     """Answer every trial of an arm that the journal lacks."""
     keys = {task.name: [plan.answer_key(arm, task, t) for t in plan.trials(task, arm)] for task in plan.tasks}
     missing = {key for found in keys.values() for key in journal.missing(AnswerRow, found)}
@@ -43,9 +50,9 @@ def answer_arm(plan: Plan, arm: ArmPlan, clips: Clips, journal: Journal, models:
             if not missing.intersection(keys[task.name]):
                 continue
             questions = _questions(plan, arm, task, keys[task.name], clips, journal)
-            offsets = _offsets(plan, arm, task, journal, models)
+            offsets = offsets_of(plan, arm, task, journal, models)
             for batch in _batches(plan, arm, questions, journal):
-                new = _ask(plan, arm, task, batch, journal, models)
+                new = _ask(plan, arm, task, batch, journal, store, models)
                 replies = journal.rows(ReplyRow, {q.reply for q in batch}) | {row.key: row for row in new}
                 rows = [_answer(plan, arm, task, q, replies[q.reply], offsets) for q in batch if q.answer in missing]
                 if rows:
@@ -63,19 +70,21 @@ def _questions(
         heard = journal.rows(TranscriptRow, [plan.transcript_key(arm.asr, sha) for sha in sorted(shas)])
     questions = []
     for trial, key in zip(trials, keys, strict=True):
-        if arm.asr is None:
-            if trial.item.text is None:
-                raise UsageError(f"item '{trial.item.id}' has no text, and arm '{arm.name}' reads the gold text")
-            content, clip, transcript = trial.item.text, None, None
-        elif trial.sound is None:
-            content, clip, transcript = "", None, None
-        else:
-            clip = clips[task.name, trial.item.id, trial.condition.name].sha256
+        clip, transcript, seconds = None, None, 0.0
+        if arm.hears and trial.sound:
+            row = clips[task.name, trial.item.id, trial.condition.name]
+            clip, seconds = row.sha256, row.seconds
+        if arm.asr and clip:
             transcript = plan.transcript_key(arm.asr, clip)
-            content = heard[transcript].text
-        questions.append(
-            _Question(trial, key, plan.reply_key(arm, task, trial.item, content), content, clip, transcript)
-        )
+        content = trial.item.text
+        if arm.hears:
+            content = (clip if arm.speech else transcript and heard[transcript].text) or ""
+        if content is None:
+            raise UsageError(f"item '{trial.item.id}' has no text, and arm '{arm.name}' reads the gold text")
+        reply = plan.reply_key(arm, task, trial.item, content)
+        # Speech LLMs that share an encoder hear in the same batches, whichever of them comes first.
+        order = (seconds, f"{content}{reply}") if arm.speech else (float(len(content)), reply)
+        questions.append(_Question(trial, key, reply, content, order, clip, transcript))
     return questions
 
 
@@ -89,26 +98,34 @@ def _batches(plan: Plan, arm: ArmPlan, questions: Sequence[_Question], journal: 
     for question in questions:
         if question.reply not in asked:
             own.setdefault(question.reply, []).append(question)
-    order = sorted(own.values(), key=lambda same: (len(same[0].content), same[0].reply))
-    size = plan.models[arm.llm].placement.batch_size
+    order = sorted(own.values(), key=lambda same: same[0].order)
+    size = plan.batch_size(arm)
     batches = [[q for same in part for q in same] for part in chunks(order, size)]
     known = [q for q in questions if q.reply in asked]
     return [*batches, *(list(part) for part in chunks(known, 500))]
 
 
 def _ask(
-    plan: Plan, arm: ArmPlan, task: Task, batch: Sequence[_Question], journal: Journal, models: Models
+    plan: Plan,
+    arm: ArmPlan,
+    task: Task,
+    batch: Sequence[_Question],
+    journal: Journal,
+    store: ClipStore,
+    models: Models,
 ) -> list[ReplyRow]:
     """Replies to the batch's contents that the journal lacks."""
     unique = {q.reply: q for q in batch}
     missing = [unique[key] for key in journal.missing(ReplyRow, list(unique))]
     if not missing:
         return []
-    text_arm = TextArm(arm.name, models.llm(arm.llm), arm.style, arm.asr)
-    mode = plan.mode(task)
+    system, mode = models.arm(arm), plan.mode(task)
 
     def work(part: Sequence[_Question]) -> list[Reply]:
-        return text_arm.reply(task, [q.trial.item for q in part], [q.content for q in part], mode)
+        items = [q.trial.item for q in part]
+        if isinstance(system, SpeechArm):
+            return system.reply(task, items, [store.get(q.content) if q.content else None for q in part], mode)
+        return system.reply(task, items, [q.content for q in part], mode)
 
     return [
         ReplyRow(
@@ -125,7 +142,7 @@ def _ask(
     ]
 
 
-def _offsets(plan: Plan, arm: ArmPlan, task: Task, journal: Journal, models: Models) -> tuple[float, ...] | None:
+def offsets_of(plan: Plan, arm: ArmPlan, task: Task, journal: Journal, models: Models) -> tuple[float, ...] | None:
     """Each label's mean score over the calibration items' gold text: one per LLM and prompt, for all arms."""
     if task.form.kind != "labels" or plan.mode(task) != "labels" or not task.calibration:
         return None
@@ -149,25 +166,13 @@ def _answer(
     reply: ReplyRow,
     offsets: tuple[float, ...] | None,
 ) -> AnswerRow:
-    item = question.trial.item
-    tie = 0
-    if reply.scores is not None:
-        raw = json.loads(reply.scores)
-        if len(raw) != len(item.choices):
-            raise RunError(f"item '{item.id}': {len(raw)} scores for {len(item.choices)} choices; delete the journal")
-        scores = [s - o for s, o in zip(raw, offsets or [0.0] * len(raw), strict=True)]
-        best = max(scores)
-        label = item.choices[scores.index(best)].label
-        tie = int(scores.count(best) > 1)
-    elif task.form.kind == "open":
-        label = parse_open(reply.text or "")
-    else:
-        label = parse_label(reply.text or "", task.form.choices(item))
+    scores = None if reply.scores is None else tuple(json.loads(reply.scores))
+    label, tie = judge(task, question.trial.item, Reply(scores, reply.text, reply.tokens), offsets)
     return AnswerRow(
         key=question.answer,
         arm=arm.name,
         task=task.name,
-        item=item.id,
+        item=question.trial.item.id,
         condition=question.trial.condition.name,
         replicate=0,
         mode=plan.mode(task),
@@ -177,3 +182,18 @@ def _answer(
         label=label,
         tie=tie,
     )
+
+
+def judge(task: Task, item: Item, reply: Reply, offsets: Sequence[float] | None) -> tuple[str, int]:
+    """The label that a reply gives, and whether it tied with another. Raises `RunError` if scores are missing."""
+    if reply.scores is not None:
+        if len(reply.scores) != len(item.choices):
+            raise RunError(
+                f"item '{item.id}': {len(reply.scores)} scores for {len(item.choices)} choices; delete the journal"
+            )
+        scores = [s - o for s, o in zip(reply.scores, offsets or [0.0] * len(reply.scores), strict=True)]
+        best = max(scores)
+        return item.choices[scores.index(best)].label, int(scores.count(best) > 1)
+    if task.form.kind == "open":
+        return parse_open(reply.text or ""), 0
+    return parse_label(reply.text or "", task.form.choices(item)), 0

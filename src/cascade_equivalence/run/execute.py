@@ -1,4 +1,6 @@
-"""Executing a plan: clips, then transcripts, then replies and answers; each batch committed, nothing done twice.
+"""Executing a plan: clips, transcripts, the proof of hearing, replies and answers, then latencies and answers repeated.
+
+Each batch is committed, nothing is done twice but what is repeated on purpose.
 
 Batches are cut from the whole plan, not from what is missing, so a resumed run repeats exactly the batches that an
 undisturbed run would have made.
@@ -6,27 +8,24 @@ undisturbed run would have made.
 
 from __future__ import annotations
 
-from functools import cache, partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from cascade_equivalence.audio.babble import read_talkers
-from cascade_equivalence.audio.store import ClipMaker, ClipStore
-from cascade_equivalence.audio.synthesis import KokoroSynthesizer
-from cascade_equivalence.errors import AudioError, RunError
+from cascade_equivalence.audio.store import ClipStore
+from cascade_equivalence.errors import RunError
 from cascade_equivalence.run.answers import answer_arm
 from cascade_equivalence.run.batching import chunks, halving
-from cascade_equivalence.run.journal import ClipRow, Journal, TranscriptRow
+from cascade_equivalence.run.clips import Clips, make_clips
+from cascade_equivalence.run.hearing import prove_hearing
+from cascade_equivalence.run.journal import Journal, TranscriptRow
 from cascade_equivalence.run.latency import sample_latency
 from cascade_equivalence.run.layout import CLIPS, JOURNAL
 from cascade_equivalence.run.models import Models
-from cascade_equivalence.run.plan import Plan, source_of
+from cascade_equivalence.run.plan import Plan
 from cascade_equivalence.run.progress import Reporter
+from cascade_equivalence.run.retest import repeat_answers
 from cascade_equivalence.systems.identity import environment
-
-CLIPS_PER_COMMIT = 32
-KOKORO = cache(KokoroSynthesizer)
 
 
 def execute(plan: Plan, models: Models, directory: Path, reporter: Reporter) -> None:
@@ -50,59 +49,22 @@ def execute(plan: Plan, models: Models, directory: Path, reporter: Reporter) -> 
             clips = make_clips(plan, journal, store, reporter) if plan.hears() else {}
             for asr in dict.fromkeys(arm.asr for arm in plan.arms if arm.asr):
                 transcribe(plan, asr, clips, journal, store, models, reporter)
+            prove_hearing(plan, clips, journal, store, models, reporter)
             for arm in plan.arms:
-                answer_arm(plan, arm, clips, journal, models, reporter)
+                answer_arm(plan, arm, clips, journal, store, models, reporter)
+            for arm in plan.arms:
                 sample_latency(plan, arm, clips, journal, store, models)
+            repeat_answers(plan, clips, journal, store, models, reporter)
         finally:
             journal.close()
     finally:
         lock.release()
 
 
-def make_clips(
-    plan: Plan, journal: Journal, store: ClipStore, reporter: Reporter
-) -> dict[tuple[str, str, str], ClipRow]:
-    """The clip of every (task, item, condition) with a sound, made unless journalled."""
-    maker = ClipMaker(partial(read_talkers, plan.talkers), KOKORO, plan.seed)
-    wanted = [
-        (task.name, trial, trial.sound, plan.clip_key(source_of(trial.sound), trial.condition))
-        for task in plan.tasks
-        for trial in plan.trials(task)
-        if trial.sound
-    ]
-    there = journal.rows(ClipRow, {key for *_, key in wanted})
-    todo = {
-        key: (task, trial, sound)
-        for task, trial, sound, key in wanted
-        if key not in there or not store.path(there[key].sha256).is_file()
-    }
-    if todo:
-        with reporter.stage("clips", len(wanted), len(wanted) - len(todo)) as stage:
-            for part in chunks(list(todo.items()), CLIPS_PER_COMMIT):
-                rows = []
-                for key, (task, trial, sound) in part:
-                    made = maker.make(sound, trial.condition)
-                    store.put(made.clip)
-                    row = ClipRow(
-                        key, task, trial.item.id, trial.condition.name, made.clip.sha256, made.clip.seconds,
-                        made.snr_db, made.scale,
-                    )  # fmt: skip
-                    if key in there and there[key].sha256 != row.sha256:
-                        raise AudioError(
-                            f"item '{trial.item.id}', {trial.condition.name}: the clip made again differs from the "
-                            "journalled one (another machine or library version?); use a new run directory"
-                        )
-                    rows.append(row)
-                journal.add(*rows)
-                stage.advance(len(part))
-        there = journal.rows(ClipRow, {key for *_, key in wanted})
-    return {(task, trial.item.id, trial.condition.name): there[key] for task, trial, _, key in wanted}
-
-
 def transcribe(
     plan: Plan,
     asr: str,
-    clips: dict[tuple[str, str, str], ClipRow],
+    clips: Clips,
     journal: Journal,
     store: ClipStore,
     models: Models,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from cascade_equivalence.audio.store import ClipStore
-from cascade_equivalence.run.answers import Clips
+from cascade_equivalence.run.clips import Clips
 from cascade_equivalence.run.journal import Journal
 from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.plan import ArmPlan, Plan, Trial
-from cascade_equivalence.systems.arms import TextArm
+from cascade_equivalence.systems.arms import SpeechArm
 from cascade_equivalence.tasks.task import Task
 
 SAMPLES = 8
@@ -47,20 +49,39 @@ def _measure(
     store: ClipStore,
     models: Models,
 ) -> list[dict[str, float]]:
-    text_arm = TextArm(arm.name, models.llm(arm.llm), arm.style, arm.asr)
+    system, mode = models.arm(arm), plan.mode(task)
     measured = []
     for trial in trials:
         stages: dict[str, float] = {}
+        clock = _Clock(stages)
         content = trial.item.text or ""
-        if arm.asr:
+        if arm.hears:
             row = clips[task.name, trial.item.id, trial.condition.name]
             clip = store.get(row.sha256)
-            start = time.perf_counter()
-            content = models.asr(arm.asr).transcribe([clip])[0].text
-            stages["asr"] = time.perf_counter() - start
             stages["audio"] = row.seconds
-        start = time.perf_counter()
-        text_arm.reply(task, [trial.item], [content], plan.mode(task))
-        stages["llm"] = time.perf_counter() - start
+        if isinstance(system, SpeechArm):
+            # What was heard before is kept and would be had for nothing.
+            models.forget()
+            with clock("hear"):
+                heard = system.hear([clip])
+            with clock("answer"):
+                system.answer(task, [trial.item], heard, mode)
+        else:
+            if arm.asr:
+                with clock("asr"):
+                    content = models.asr(arm.asr).transcribe([clip])[0].text
+            with clock("llm"):
+                system.reply(task, [trial.item], [content], mode)
         measured.append(stages)
     return measured
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    stages: dict[str, float]
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.stages[stage] = time.perf_counter() - start

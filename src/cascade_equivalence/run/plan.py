@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cascade_equivalence.audio.clip import RATE
 from cascade_equivalence.audio.condition import Condition
@@ -20,6 +21,10 @@ from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.prompting import Style, wording
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.task import Task
+
+if TYPE_CHECKING:
+    from cascade_equivalence.systems.backbone import Backbone
+    from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
 
 RECIPE = 1
 """Raised when the code changes what a clip, transcript or answer is for the same inputs."""
@@ -52,13 +57,38 @@ class ModelPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechPlan:
+    """A speech LLM to be loaded when something needs it.
+
+    identity: of the whole, so that equal digests answer equally. llm: its language model's key in `Plan.models`.
+    encoder: its audio encoder where that is a model of its own. parts: identity of each part by role. load: makes it
+    of its language model's object, where it was given in Python instead of a directory.
+    """
+
+    name: str
+    directory: Path | None
+    placement: Placement
+    identity: Identity
+    llm: str
+    encoder: ModelPlan | None
+    parts: Mapping[str, Identity]
+    load: Callable[[Backbone], SpeechLLM] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ArmPlan:
-    """A text arm: `asr` None reads the gold text."""
+    """An arm: a speech LLM (`speech`), a cascade (`asr`), or an LLM that reads the gold text (neither)."""
 
     name: str
     llm: str
     style: Style
     asr: str | None
+    speech: str | None = None
+
+    @property
+    def hears(self) -> bool:
+        """Whether it is given audio."""
+        return self.asr is not None or self.speech is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +105,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a run needs, resolved. `models` by their name in the study; `talkers` is the babble manifest."""
+    """All that a run needs, resolved.
+
+    models: ASRs and LLMs by their name in the study; speech: speech LLMs likewise. arms: those that are run; same: name
+    of an arm that is identical to one of them by fingerprint → that one. talkers: the babble manifest.
+    """
 
     tasks: tuple[Task, ...]
     conditions: tuple[Condition, ...]
@@ -85,6 +119,8 @@ class Plan:
     answer: Mode
     seed: int
     talkers: Path
+    speech: Mapping[str, SpeechPlan] = field(default_factory=dict)
+    same: Mapping[str, str] = field(default_factory=dict)
 
     def mode(self, task: Task) -> Mode:
         """Closed tasks as the study says, open ones always by generation."""
@@ -92,7 +128,7 @@ class Plan:
 
     def trials(self, task: Task, arm: ArmPlan | None = None) -> list[Trial]:
         """The trials of a task, conditions outermost; the gold arm's without conditions."""
-        conditions = (Condition(GOLD_CONDITION, ()),) if arm and arm.asr is None else self.conditions
+        conditions = (Condition(GOLD_CONDITION, ()),) if arm and not arm.hears else self.conditions
         return [
             Trial(item, condition, sound)
             for condition in conditions
@@ -101,7 +137,18 @@ class Plan:
 
     def hears(self) -> bool:
         """Whether any arm needs audio."""
-        return any(arm.asr for arm in self.arms)
+        return any(arm.hears for arm in self.arms)
+
+    def arm_digest(self, arm: ArmPlan) -> str:
+        """Hash of what an arm is made of: equal digests answer every trial equally."""
+        asr = self.models[arm.asr].identity.digest() if arm.asr else None
+        speech = self.speech[arm.speech].identity.digest() if arm.speech else None
+        return digest_of([asr, speech, self.models[arm.llm].identity.digest(), arm.style])
+
+    def batch_size(self, arm: ArmPlan) -> int:
+        """Trials per batch of the arm's answers."""
+        placed = self.speech[arm.speech] if arm.speech else self.models[arm.llm]
+        return placed.placement.batch_size
 
     def clip_key(self, source: str, condition: Condition) -> str:
         """Key of a clip made from audio with content hash `source`."""
@@ -117,16 +164,20 @@ class Plan:
         return digest_of([RECIPE, self.models[asr].identity.digest(), clip])
 
     def reply_key(self, arm: ArmPlan, task: Task, item: Item, content: str) -> str:
-        """Key of what the arm's LLM says to one content, shared by all arms on that LLM."""
-        llm = self.models[arm.llm].identity.digest()
-        return digest_of([RECIPE, llm, self.mode(task), wording(arm.style, task, item), content])
+        """Key of what the arm's LLM says to one content (a text, or a clip's hash), shared by all arms on that LLM."""
+        asked = [self.mode(task), wording(arm.style, task, item), content]
+        if arm.speech:
+            return digest_of([RECIPE, "speech", self.speech[arm.speech].identity.digest(), *asked])
+        return digest_of([RECIPE, self.models[arm.llm].identity.digest(), *asked])
 
     def answer_key(self, arm: ArmPlan, task: Task, trial: Trial) -> str:
         """Key of an arm's answer on a trial: a hash of the recipe."""
         asr = self.models[arm.asr].identity.digest() if arm.asr else None
         llm = self.models[arm.llm].identity.digest()
+        if arm.speech:
+            asr, llm = "speech", self.speech[arm.speech].identity.digest()
         item = trial.item
-        source = item.text if arm.asr is None else source_of(trial.sound) if trial.sound else None
+        source = item.text if not arm.hears else source_of(trial.sound) if trial.sound else None
         recipe = [RECIPE, arm.name, asr, llm, self.mode(task), wording(arm.style, task, item)]
         condition = [trial.condition.name, self._recipe(trial.condition)]
         return digest_of([*recipe, task.name, item.id, source, condition, self.seed])

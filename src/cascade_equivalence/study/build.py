@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cascade_equivalence.audio.condition import parse_condition
-from cascade_equivalence.errors import UsageError
-from cascade_equivalence.run.plan import ArmPlan, ModelPlan, Plan
-from cascade_equivalence.study.spec import Study
-from cascade_equivalence.systems.identity import identify
+from cascade_equivalence.errors import ModelError, UsageError
+from cascade_equivalence.run.plan import ArmPlan, ModelPlan, Plan, SpeechPlan
+from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study
+from cascade_equivalence.systems.identity import Identity, digest_of, identify
 from cascade_equivalence.systems.loading import Role, locate, place
-from cascade_equivalence.systems.prompting import style_of
+from cascade_equivalence.systems.prompting import Style, style_of
+from cascade_equivalence.systems.speech.own import OwnSpeechLLM
 from cascade_equivalence.tasks.task import Task, corpus_dir, load_task
 
 
@@ -29,44 +31,178 @@ def build_tasks(study: Study, base: Path) -> tuple[Task, ...]:
     return tuple(tasks)
 
 
-def build_plan(study: Study, base: Path, say: Callable[[str], None]) -> Plan:
+def build_plan(
+    study: Study,
+    base: Path,
+    say: Callable[[str], None],
+    own: Mapping[str, OwnSpeechLLM] | None = None,
+) -> Plan:
     """Resolve a study. Embedded models that are missing are fetched, after saying so.
 
-    Raises `UsageError` or `ModelError`.
+    own: speech LLMs made in Python, by the name that arms give as `speech_llm`. Raises `UsageError` or `ModelError`.
     """
     tasks = build_tasks(study, base)
     conditions = tuple(parse_condition(text, base) for text in study.conditions)
     if len({c.name for c in conditions}) != len(conditions):
         raise UsageError("conditions: one is there twice")
-    roles: dict[str, Role] = {}
-    for arm in study.arms.values():
-        roles[arm.llm] = "llm"
-        if arm.asr:
-            roles[arm.asr] = "asr"
-    models = {name: _model(study, name, role, say) for name, role in roles.items()}
+    builder = _Builder(study, say, own or {})
+    arms, same = _distinct(builder, {name: builder.arm(name, spec) for name, spec in study.arms.items()})
     return Plan(
         tasks=tasks,
         conditions=conditions,
-        models=models,
-        paddings={name: study.models[name].padding for name, role in roles.items() if role == "asr"},
-        arms=tuple(
-            ArmPlan(
-                name,
-                arm.llm,
-                style_of(arm.llm, models[arm.llm].directory, study.models[arm.llm].prompt),
-                arm.asr,
-            )
-            for name, arm in study.arms.items()
-        ),
+        models=builder.models,
+        paddings={name: study.models[name].padding for name, role in builder.roles.items() if role == "asr"},
+        arms=arms,
         answer=study.answer,
         seed=study.seed,
         talkers=(base / study.babble) if study.babble else corpus_dir() / "babble.jsonl",
+        speech=builder.speech,
+        same=same,
     )
 
 
-def _model(study: Study, name: str, role: Role, say: Callable[[str], None]) -> ModelPlan:
-    spec = study.models[name]
-    placement = place(role, spec.device or study.device, spec.dtype or study.dtype, spec.batch_size)
-    directory = locate(spec.id, say)
-    decoding = {"padding": spec.padding, "language": "en"} if role == "asr" else {}
-    return ModelPlan(name, directory, placement, identify(spec.id, directory, placement, **decoding))
+def _distinct(builder: _Builder, arms: Mapping[str, ArmPlan]) -> tuple[tuple[ArmPlan, ...], dict[str, str]]:
+    """The arms to run, and for each that is identical to one of them by fingerprint its name → that one's."""
+    first: dict[object, str] = {}
+    same: dict[str, str] = {}
+    for name, arm in arms.items():
+        other = first.setdefault(builder.fingerprint(arm), name)
+        if other != name:
+            same[name] = other
+    return tuple(arm for name, arm in arms.items() if name not in same), same
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Models located and identified once each."""
+
+    study: Study
+    say: Callable[[str], None]
+    own: Mapping[str, OwnSpeechLLM]
+    models: dict[str, ModelPlan] = field(default_factory=dict)
+    speech: dict[str, SpeechPlan] = field(default_factory=dict)
+    roles: dict[str, Role] = field(default_factory=dict)
+
+    def arm(self, name: str, spec: ArmSpec) -> ArmPlan:
+        """The plan of one arm."""
+        if spec.speech_llm:
+            speech = self._speech(spec.speech_llm)
+            return ArmPlan(name, speech.llm, self._style(spec.speech_llm), None, speech.name)
+        if spec.asr:
+            self._model(spec.asr, "asr")
+        if isinstance(spec.llm, Of):
+            of = self.study.speech_llm_of(spec.llm)
+            return ArmPlan(name, self._speech(of).llm, self._style(of), spec.asr)
+        assert spec.llm is not None
+        self._model(spec.llm, "llm")
+        style = style_of(spec.llm, self.models[spec.llm].directory, self.study.models[spec.llm].prompt)
+        return ArmPlan(name, spec.llm, style, spec.asr)
+
+    def fingerprint(self, arm: ArmPlan) -> object:
+        """What tells two arms apart; of an arm with weights that cannot be known, its name."""
+        parts = [self.models[name].identity for name in (arm.asr, arm.llm) if name]
+        parts += [self.speech[arm.speech].identity] if arm.speech else []
+        if any(part.weights is None for part in parts):
+            return arm.name
+        return (arm.asr is None, arm.speech is None, arm.style, *(part.digest() for part in parts))
+
+    def _style(self, speech: str) -> Style:
+        """A speech LLM's prompts, as its arm and its self-cascade read them.
+
+        `auto` follows the study's own model where that is the same LLM, so that matched arms get the same words.
+        """
+        wanted, llm = self.study.speech_spec(speech).prompt, self.speech[speech].llm
+        if wanted == "auto" and llm in self.study.models:
+            wanted = self.study.models[llm].prompt
+        return style_of(llm, self.models[llm].directory, wanted)
+
+    def _model(self, name: str, role: Role) -> ModelPlan:
+        if name not in self.models:
+            spec = self.study.models[name]
+            decoding = {"padding": spec.padding, "language": "en"} if role == "asr" else {}
+            self.models[name] = self._placed(name, spec, spec.id, self._locate(spec.id), role, **decoding)
+            self.roles[name] = role
+        return self.models[name]
+
+    def _placed(
+        self, name: str, spec: ModelSpec, source: str, directory: Path, role: Role, **decoding: str
+    ) -> ModelPlan:
+        study = self.study
+        placement = place(role, spec.device or study.device, spec.dtype or study.dtype, spec.batch_size)
+        return ModelPlan(name, directory, placement, identify(source, directory, placement, **decoding))
+
+    def _speech(self, name: str) -> SpeechPlan:
+        if name not in self.speech:
+            self.speech[name] = self._own(name, self.own[name]) if name in self.own else self._from_weights(name)
+        return self.speech[name]
+
+    def _from_weights(self, name: str) -> SpeechPlan:
+        spec = self.study.speech_spec(name)
+        try:
+            directory = self._locate(spec.id)
+        except ModelError as error:
+            known = ", ".join([*self.study.models, *self.own])
+            raise ModelError(f"speech_llm '{name}' is not among the study's models ({known}); {error}") from None
+        from cascade_equivalence.systems.speech.loading import encoder_of, language_model_of
+
+        llm = self._language_model(name, spec, self._part(language_model_of(directory), name))
+        heard_by = self._part(encoder_of(directory), name)
+        encoder = self._placed(f"{name} encoder", spec, heard_by.name, heard_by, "asr")
+        connector = self._placed(f"{name} connector", spec, spec.id, directory, "llm").identity
+        parts = {"encoder": encoder.identity, "connector": connector, "llm": llm.identity}
+        return SpeechPlan(
+            name, directory, llm.placement, _whole(spec.id, directory.name, parts), llm.name, encoder, parts
+        )
+
+    def _language_model(self, speech: str, spec: ModelSpec, directory: Path) -> ModelPlan:
+        """A speech LLM's own language model: under the name of the study's LLM that is the same, or its own."""
+        name = f"{speech} llm"
+        mine = self._placed(name, spec, directory.name, directory, "llm")
+        for other, role in self._llms():
+            theirs = self._model(other, role)
+            if spec.batch_size is None:
+                size = theirs.placement.batch_size
+                mine = self._placed(
+                    name, spec.model_copy(update={"batch_size": size}), directory.name, directory, "llm"
+                )
+            if mine.identity.weights is not None and mine.identity.digest() == theirs.identity.digest():
+                return theirs
+        self.models[name] = mine
+        self.roles[name] = "llm"
+        return mine
+
+    def _llms(self) -> list[tuple[str, Role]]:
+        """The LLMs that the study's text arms name."""
+        named = dict.fromkeys(arm.llm for arm in self.study.arms.values() if isinstance(arm.llm, str))
+        return [(name, "llm") for name in named if isinstance(name, str)]
+
+    def _own(self, name: str, own: OwnSpeechLLM) -> SpeechPlan:
+        if own.llm not in self.study.models:
+            raise UsageError(f"speech LLM '{name}': no model '{own.llm}'; there are: {', '.join(self.study.models)}")
+        llm = self._model(own.llm, "llm")
+        ears = replace(llm.identity, name=name, source="python", weights=digest_of(dict(own.facts)), modules={})
+        parts = {"connector": ears, "llm": llm.identity}
+        return SpeechPlan(name, None, llm.placement, _whole(name, "python", parts), llm.name, None, parts, own.load)
+
+    def _part(self, source: str | Path | None, speech: str) -> Path:
+        if source is None:
+            raise ModelError(f"speech_llm '{speech}': its parts are inside its checkpoint, which no study can run yet")
+        return source if isinstance(source, Path) else self._locate(source)
+
+    def _locate(self, model_id: str) -> Path:
+        return locate(model_id, self.say)
+
+
+def _whole(name: str, source: str, parts: Mapping[str, Identity]) -> Identity:
+    """The identity of a speech LLM from those of its parts."""
+    weights = {role: part.weights for role, part in parts.items()}
+    return replace(
+        parts["llm"],
+        name=name,
+        source=source,
+        weights=None if None in weights.values() else digest_of(weights),
+        modules={_ROLES[role]: value for role, value in weights.items() if value},
+    )
+
+
+_ROLES = {"encoder": "audio_tower", "connector": "connector", "llm": "language_model"}

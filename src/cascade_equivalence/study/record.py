@@ -6,10 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cascade_equivalence.run.hearing import hearing_key
 from cascade_equivalence.run.journal import Journal
 from cascade_equivalence.run.layout import JOURNAL
-from cascade_equivalence.run.plan import Plan
+from cascade_equivalence.run.plan import ArmPlan, Plan
+from cascade_equivalence.run.retest import retest_key
 from cascade_equivalence.study.spec import Study
+from cascade_equivalence.systems.match import Weights, match
 
 
 def record(study: Study, plan: Plan, directory: Path) -> None:
@@ -19,6 +22,8 @@ def record(study: Study, plan: Plan, directory: Path) -> None:
     journal.put_fact("study", study.model_dump(mode="json"))
     journal.put_fact("tasks", [_task(plan, index) for index in range(len(plan.tasks))])
     journal.put_fact("identities", {name: asdict(m.identity) for name, m in plan.models.items()})
+    journal.put_fact("arms", {arm.name: _arm(plan, arm) for arm in plan.arms})
+    journal.put_fact("matches", _matches(plan))
     journal.put_fact(
         "wanted",
         {
@@ -29,6 +34,32 @@ def record(study: Study, plan: Plan, directory: Path) -> None:
         },
     )
     journal.close()
+
+
+def _arm(plan: Plan, arm: ArmPlan) -> dict[str, Any]:
+    speech = plan.speech[arm.speech] if arm.speech else None
+    return {
+        "kind": "speech" if speech else "cascade" if arm.asr else "gold",
+        "asr": arm.asr,
+        "llm": arm.llm,
+        "speech": asdict(speech.identity) if speech else None,
+        "parts": {role: asdict(part) for role, part in speech.parts.items()} if speech else {},
+        "style": arm.style,
+        "same": [name for name, other in plan.same.items() if other == arm.name],
+        "hearing": hearing_key(plan, arm) if arm.hears else None,
+        "retest": retest_key(plan, arm),
+    }
+
+
+def _matches(plan: Plan) -> list[dict[str, Any]]:
+    """How the language model of each speech LLM relates to those of the other arms."""
+    found = []
+    for arm in plan.arms:
+        for other in plan.arms:
+            if arm.speech and other is not arm and (other.speech is None or other.name > arm.name):
+                left, right = plan.models[arm.llm].directory, plan.models[other.llm].directory
+                found.append({"left": arm.name, "right": other.name, **asdict(match(Weights(left), Weights(right)))})
+    return found
 
 
 def _task(plan: Plan, index: int) -> dict[str, Any]:

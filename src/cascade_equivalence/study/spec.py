@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Container
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -30,17 +31,31 @@ class ModelSpec(_Strict):
     prompt: Literal["auto", "plain", "chat"] = "auto"
 
 
-class ArmSpec(_Strict):
-    """A cascade (`asr` + `llm`) or the gold arm (`transcript: gold` + `llm`)."""
+class Of(_Strict):
+    """The language model of a speech LLM, by the name of its arm: what makes a cascade a self-cascade."""
 
-    llm: str
+    of: str
+
+
+class ArmSpec(_Strict):
+    """A speech LLM, a cascade (`asr` + `llm`) or the gold arm (`transcript: gold` + `llm`).
+
+    `speech_llm` is a key of `models`, or an embedded name, a directory or a hub id itself.
+    """
+
+    llm: str | Of | None = None
     asr: str | None = None
     transcript: Literal["gold"] | None = None
+    speech_llm: str | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> ArmSpec:
-        if (self.asr is None) == (self.transcript is None):
-            raise ValueError("an arm has either asr: <model> or transcript: gold")
+        if sum(value is not None for value in (self.asr, self.transcript, self.speech_llm)) != 1:
+            raise ValueError("an arm has exactly one of asr: <model>, transcript: gold, speech_llm: <model>")
+        if self.speech_llm is None and self.llm is None:
+            raise ValueError("llm: is missing (a model, or {of: <arm of a speech LLM>})")
+        if self.speech_llm is not None and self.llm is not None:
+            raise ValueError("a speech LLM brings its own llm; for its self-cascade write {asr: …, llm: {of: <arm>}}")
         return self
 
 
@@ -89,14 +104,29 @@ class Study(_Strict):
             if name not in there:
                 raise ValueError(f"{kind} '{name}' is not defined; there are: {', '.join(there)}")
 
+        speech = [name for name, arm in self.arms.items() if arm.speech_llm]
         for name, arm in self.arms.items():
-            for model in filter(None, (arm.asr, arm.llm)):
-                check(f"arm '{name}': model", model, self.models)
+            if isinstance(arm.llm, Of):
+                if not speech:
+                    raise ValueError(f"arm '{name}': llm.of names the arm of a speech LLM, and the study has none")
+                check(f"arm '{name}': arm of a speech LLM", arm.llm.of, speech)
+            for model in (arm.asr, arm.llm):
+                if isinstance(model, str):
+                    check(f"arm '{name}': model", model, self.models)
         if isinstance(self.comparisons, Pairs):
             for pair in self.comparisons.pairs:
                 for name in pair:
                     check("comparisons: arm", name, self.arms)
         return self
+
+    def speech_llm_of(self, llm: Of) -> str:
+        """The speech LLM that `llm` is the language model of, as named in `models` or by itself."""
+        arm = self.arms.get(llm.of)
+        return arm.speech_llm if arm and arm.speech_llm else llm.of
+
+    def speech_spec(self, name: str) -> ModelSpec:
+        """What `models` says of a speech LLM, or its defaults where it is named in an arm alone."""
+        return self.models.get(name) or ModelSpec(id=name)
 
 
 def load_study(source: str | Path | None = None, **overrides: Any) -> tuple[Study, Path]:
@@ -130,11 +160,19 @@ def narrow(study: Study, arms: list[str] | None, tasks: list[str] | None) -> Stu
         if unknown := [name for name in wanted or [] if name not in there]:
             raise UsageError(f"no {kind} '{unknown[0]}' in this study; there are: {', '.join(there)}")
     kept_arms = {name: arm for name, arm in study.arms.items() if arms is None or name in arms}
+    kept_arms = {name: _standing_alone(study, arm, kept_arms) for name, arm in kept_arms.items()}
     kept_tasks = [task for title, task in titles.items() if tasks is None or title in tasks]
     pairs = study.comparisons
     if isinstance(pairs, Pairs):
         pairs = Pairs(pairs=[pair for pair in pairs.pairs if set(pair) <= set(kept_arms)])
     return study.model_copy(update={"arms": kept_arms, "tasks": kept_tasks, "comparisons": pairs})
+
+
+def _standing_alone(study: Study, arm: ArmSpec, kept: Container[str]) -> ArmSpec:
+    """The arm; where it refers to one that is left out, with that one's speech LLM instead."""
+    if not isinstance(arm.llm, Of) or arm.llm.of in kept:
+        return arm
+    return arm.model_copy(update={"llm": Of(of=study.speech_llm_of(arm.llm))})
 
 
 def _preset(name: str) -> dict[str, Any]:
@@ -171,7 +209,7 @@ def _explain(error: ValidationError) -> str:
 
 
 def _is_type_name(part: Any) -> bool:
-    return part in {"str", "TaskSpec", "Pairs", "literal['matched']"}
+    return part in {"str", "TaskSpec", "Pairs", "Of", "literal['matched']"}
 
 
 def _fields_at(location: tuple[Any, ...]) -> set[str]:

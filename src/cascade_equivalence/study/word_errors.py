@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from cascade_equivalence.agreement import Interval
 from cascade_equivalence.run.journal import AnswerRow, TranscriptRow
+from cascade_equivalence.study.arms import Arm
 
 RESAMPLES = 2000
 
@@ -32,7 +33,8 @@ class WordErrors:
 
 
 def word_errors(
-    study: Mapping[str, Any],
+    conditions: Sequence[str],
+    arms: Sequence[Arm],
     tasks: list[Mapping[str, Any]],
     given: Mapping[str, Mapping[str, list[AnswerRow | None]]],
     transcripts: Mapping[str, TranscriptRow],
@@ -42,11 +44,11 @@ def word_errors(
 
     normalise = EnglishTextNormalizer()
     found = []
-    first_arm = {spec["asr"]: arm for arm, spec in reversed(study["arms"].items()) if spec["asr"]}
+    first_arm = {arm.asr_key: arm.name for arm in reversed(arms) if arm.asr_key}
     for asr, arm in reversed(first_arm.items()):
         for task in tasks:
             spoken = {item["id"]: normalise(item["text"]) for item in task["items"] if item["text"]}
-            for condition in study["conditions"]:
+            for condition in conditions:
                 rows = [
                     (row.item, transcripts[row.transcript])
                     for row in given[arm][task["name"]]

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+
+from cascade_equivalence.audio.clip import Clip
 from cascade_equivalence.systems.backbone import Backbone, Query
 from cascade_equivalence.systems.prompting import Style, render, spoken_text
+from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.task import Task
 
@@ -34,15 +38,49 @@ class TextArm:
 
     def reply(self, task: Task, items: Sequence[Item], contents: Sequence[str], mode: Mode) -> list[Reply]:
         """Answer a batch of items of one task; `contents` are what was spoken, as text."""
-        prompts = [render(self.backbone, self.style, task, item) for item in items]
-        states = [
-            self.backbone.embed(self.backbone.encode(spoken_text(text)) + list(prompt.after))
-            for prompt, text in zip(prompts, contents, strict=True)
-        ]
-        before = prompts[0].before
-        if mode == "labels":
-            queries = [Query(s, p.continuations) for s, p in zip(states, prompts, strict=True)]
-            scores = self.backbone.score(before, queries)
-            return [Reply(score, None, len(s)) for s, score in zip(states, scores, strict=True)]
-        said = self.backbone.generate(before, states, task.form.max_new_tokens, prompts[0].stop)
-        return [Reply(None, answer.text, answer.tokens) for answer in said]
+        backbone = self.backbone
+        read = [_embed(backbone, backbone.encode(spoken_text(text))) for text in contents]
+        return _replies(backbone, self.style, task, items, read, mode)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechArm:
+    """A speech LLM: the states of what it hears stand in the prompt where a cascade has its transcript."""
+
+    name: str
+    speech: SpeechLLM
+    style: Style
+
+    def hear(self, clips: Sequence[Clip | None]) -> list[torch.Tensor]:
+        """States of each clip, shape (positions, LLM width). None is a dropped audio: the adapter's frame alone."""
+        backbone, adapter = self.speech.backbone, self.speech.adapter
+        heard = iter(self.speech.hear([clip for clip in clips if clip is not None]) if any(clips) else [])
+        frame = [token for text in (adapter.opening, adapter.closing) if text for token in backbone.encode(text)]
+        nothing = _embed(backbone, frame)
+        return [nothing if clip is None else next(heard) for clip in clips]
+
+    def answer(self, task: Task, items: Sequence[Item], heard: Sequence[torch.Tensor], mode: Mode) -> list[Reply]:
+        """Answer a batch of items of one task; `heard` are the states of what was spoken."""
+        return _replies(self.speech.backbone, self.style, task, items, heard, mode)
+
+    def reply(self, task: Task, items: Sequence[Item], clips: Sequence[Clip | None], mode: Mode) -> list[Reply]:
+        """Hear and answer."""
+        return self.answer(task, items, self.hear(clips), mode)
+
+
+def _replies(
+    backbone: Backbone, style: Style, task: Task, items: Sequence[Item], spoken: Sequence[torch.Tensor], mode: Mode
+) -> list[Reply]:
+    prompts = [render(backbone, style, task, item) for item in items]
+    states = [torch.cat([s, _embed(backbone, prompt.after)]) for s, prompt in zip(spoken, prompts, strict=True)]
+    before = prompts[0].before
+    if mode == "labels":
+        queries = [Query(s, p.continuations) for s, p in zip(states, prompts, strict=True)]
+        scores = backbone.score(before, queries)
+        return [Reply(score, None, len(s)) for s, score in zip(states, scores, strict=True)]
+    said = backbone.generate(before, states, task.form.max_new_tokens, prompts[0].stop)
+    return [Reply(None, answer.text, answer.tokens) for answer in said]
+
+
+def _embed(backbone: Backbone, ids: Sequence[int]) -> torch.Tensor:
+    return backbone.embed(ids or [0])[: len(ids)]

@@ -68,6 +68,11 @@ class WhisperEncoder:
         self._keep(fresh)
         return found
 
+    def forget(self) -> None:
+        """Drop the kept states: what is heard next is computed anew."""
+        self._kept.clear()
+        self._kept_bytes = 0
+
     def _run(self, clips: Sequence[Clip], length: int) -> torch.Tensor:
         features = self.features(
             [clip.samples for clip in clips],
