@@ -173,3 +173,21 @@ def test_a_tokenizer_without_the_audio_tokens(tmp_path: Path) -> None:
     tiny.tokenizer(("<|endoftext|>",)).save_pretrained(directory)
     with pytest.raises(ModelError, match=r"no token '<\|audio_bos\|>'"):
         load_speech_llm("qwen", directory, tiny.CPU)
+
+
+def test_qwen2_audio_under_the_names_of_its_published_files(qwen: Path, tmp_path: Path) -> None:
+    """On the hub: audio_tower, multi_modal_projector and a whole causal LM side by side."""
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    directory = tmp_path / "qwen"
+    shutil.copytree(qwen, directory)
+    path = directory / "model.safetensors"
+    renamed = {}
+    for name, tensor in load_file(path).items():
+        published = name.replace("model.language_model.", "language_model.model.").removeprefix("model.")
+        renamed["language_model.lm_head.weight" if name == "lm_head.weight" else published] = tensor
+    save_file(renamed, path, {"format": "pt"})
+    left, right = (load_speech_llm("qwen", d, tiny.CPU) for d in (qwen, directory))
+    assert np.array_equal(ours(left, left.backbone), ours(right, right.backbone))
