@@ -84,6 +84,23 @@ def test_qwen2_audio_reads_through_the_same_object(qwen: Path) -> None:
     assert all(not parameter.is_meta for parameter in speech.backbone.model.parameters())
 
 
+def test_text_through_the_language_model_equals_the_class_without_audio(qwen: Path, phi: Path) -> None:
+    from transformers import Phi4MultimodalForCausalLM, Qwen2AudioForConditionalGeneration
+
+    for directory, architecture in ((qwen, Qwen2AudioForConditionalGeneration), (phi, Phi4MultimodalForCausalLM)):
+        speech = load_speech_llm("x", directory, tiny.CPU)
+        llm = speech.matched
+        before, text = llm.encode(BEFORE), llm.encode(" The match ended in a draw." + AFTER)
+        labels = tuple(tuple(llm.encode(label)) for label in LABELS)
+        found = llm.score(before, [Query(llm.embed(text), labels)])[0]
+        model = architecture.from_pretrained(directory).eval()
+        for score, label in zip(found, labels, strict=True):
+            ids = torch.tensor([[*before, *text, *label]])
+            with torch.inference_mode():
+                logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
+            assert score == pytest.approx(mean_logprob(logits, list(label)), abs=1e-4)
+
+
 def phi_forward(model: Any, directory: Path, clip: Any, label: str, encode: Any) -> float:
     from transformers import Phi4MultimodalFeatureExtractor
 
@@ -173,3 +190,21 @@ def test_a_tokenizer_without_the_audio_tokens(tmp_path: Path) -> None:
     tiny.tokenizer(("<|endoftext|>",)).save_pretrained(directory)
     with pytest.raises(ModelError, match=r"no token '<\|audio_bos\|>'"):
         load_speech_llm("qwen", directory, tiny.CPU)
+
+
+def test_qwen2_audio_under_the_names_of_its_published_files(qwen: Path, tmp_path: Path) -> None:
+    """On the hub: audio_tower, multi_modal_projector and a whole causal LM side by side."""
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    directory = tmp_path / "qwen"
+    shutil.copytree(qwen, directory)
+    path = directory / "model.safetensors"
+    renamed = {}
+    for name, tensor in load_file(path).items():
+        published = name.replace("model.language_model.", "language_model.model.").removeprefix("model.")
+        renamed["language_model.lm_head.weight" if name == "lm_head.weight" else published] = tensor
+    save_file(renamed, path, {"format": "pt"})
+    left, right = (load_speech_llm("qwen", d, tiny.CPU) for d in (qwen, directory))
+    assert np.array_equal(ours(left, left.backbone), ours(right, right.backbone))

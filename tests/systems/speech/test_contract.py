@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from cascade_equivalence.audio.clip import Clip
 from cascade_equivalence.systems.backbone import Query
+from cascade_equivalence.systems.loading import Placement
 from tests.systems.speech import tiny
 
 BEFORE = "Name the topic.\n\nText:"
@@ -136,3 +138,14 @@ def test_pieces_of_nearly_thirty_seconds(case: tiny.Case) -> None:
 
 def test_a_very_short_clip(case: tiny.Case) -> None:
     assert np.isfinite(scores(case, [Clip(CLIPS[0].samples[8000:8100]), CLIPS[1]])).all()
+
+
+def test_half_precision_stays_near(case: tiny.Case, tmp_path: Path) -> None:
+    half = tiny.build(case.speech.name, tmp_path, Placement("cpu", "bfloat16", 8))
+    (heard,) = half.speech.hear(CLIPS[:1])
+    assert heard.dtype == half.speech.backbone.model.dtype == torch.bfloat16
+    assert np.isfinite(scores(half, CLIPS)).all()
+    if case.exact:
+        whole = case.speech.hear(CLIPS[:1])[0]
+        # Random weights choose codes sharply and so magnify rounding; a wrong path would be near 0.
+        assert torch.nn.functional.cosine_similarity(heard.float().flatten(), whole.flatten(), 0) > 0.8

@@ -279,7 +279,7 @@ def ultravox_positions(clip: Clip) -> int:
     return total
 
 
-def build(case: str, root: Path) -> Case:
+def build(case: str, root: Path, placement: Placement = CPU) -> Case:
     """Write and load."""
     directory = root / case
     if case.startswith(("pocket", "ultravox")):
@@ -294,17 +294,17 @@ def build(case: str, root: Path) -> Case:
         speech = load_speech_llm(
             case,
             directory,
-            CPU,
-            Backbone.load("llm", llm, CPU),
-            WhisperEncoder("whisper", encoder, CPU),
+            placement,
+            Backbone.load("llm", llm, placement),
+            WhisperEncoder("whisper", encoder, placement),
         )
         return Case(speech, directory, count, exact=kind != "ctc")
     if case == "qwen2-audio":
         write_qwen2_audio(directory)
-        return Case(load_speech_llm(case, directory, CPU), directory, lambda c: 2 + qwen_positions(frames(c)))
+        return Case(load_speech_llm(case, directory, placement), directory, lambda c: 2 + qwen_positions(frames(c)))
     write_phi4(directory)
     return Case(
-        load_speech_llm(case, directory, CPU), directory, lambda c: -(-((len(c.samples) - 400) // 160 + 1) // 8)
+        load_speech_llm(case, directory, placement), directory, lambda c: -(-((len(c.samples) - 400) // 160 + 1) // 8)
     )
 
 
