@@ -122,7 +122,7 @@ def _ask(
     def work(part: Sequence[_Question]) -> list[Reply]:
         items = [q.trial.item for q in part]
         if isinstance(system, SpeechArm):
-            return system.reply(task, items, [store.get(q.content) for q in part], mode)
+            return system.reply(task, items, [store.get(q.content) if q.content else None for q in part], mode)
         return system.reply(task, items, [q.content for q in part], mode)
 
     return [

@@ -141,14 +141,20 @@ class _Builder:
         try:
             directory = self._locate(spec.id)
         except ModelError as error:
+            if name in self.study.models:
+                raise
             known = ", ".join([*self.study.models, *self.own])
             raise ModelError(f"speech_llm '{name}' is not among the study's models ({known}); {error}") from None
         from cascade_equivalence.systems.speech.loading import encoder_of, language_model_of
 
-        llm = self._language_model(name, spec, language_model_of(directory))
-        encoder = self._placed(f"{name} encoder", spec, encoder_of(directory).name, encoder_of(directory), "llm")
-        connector = self._placed(f"{name} connector", spec, spec.id, directory, "llm").identity
-        parts = {"encoder": encoder.identity, "connector": connector, "llm": llm.identity}
+        base, ears = language_model_of(directory), encoder_of(directory)
+        own = self._placed(f"{name} connector", spec, spec.id, directory, "llm")
+        llm = self._inside(name, own) if base is None else self._language_model(name, spec, self._find(base))
+        encoder = None
+        parts = {"connector": own.identity, "llm": llm.identity}
+        if ears is not None:
+            encoder = self._placed(f"{name} encoder", spec, str(ears), self._find(ears), "llm")
+            parts = {"encoder": encoder.identity, **parts}
         return SpeechPlan(
             name, directory, llm.placement, _whole(spec.id, directory.name, parts), llm.name, encoder, parts
         )
@@ -169,6 +175,19 @@ class _Builder:
         self.models[name] = mine
         self.roles[name] = "llm"
         return mine
+
+    def _inside(self, speech: str, whole: ModelPlan) -> ModelPlan:
+        """A language model that lies in the speech LLM's own checkpoint."""
+        name = f"{speech} llm"
+        weights = whole.identity.modules.get("language_model", whole.identity.weights)
+        self.models[name] = replace(
+            whole, name=name, identity=replace(whole.identity, weights=weights, modules={}), inside=speech
+        )
+        self.roles[name] = "llm"
+        return self.models[name]
+
+    def _find(self, source: str | Path) -> Path:
+        return source if isinstance(source, Path) else self._locate(source)
 
     def _llms(self) -> list[tuple[str, Role]]:
         """The LLMs that the study's text arms name."""

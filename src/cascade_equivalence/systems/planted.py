@@ -80,6 +80,10 @@ class FlippingBackbone(Backbone):
         return tuple(s + FLIP if i == chosen else s for i, s in enumerate(scores))
 
 
+def _reader(name: str, backbone: Backbone, text_of: Callable[[Sequence[Clip]], list[str]]) -> SpeechLLM:
+    return SpeechLLM(name, POCKET, backbone, Reads(backbone, text_of))
+
+
 def disguised(llm: str, whisper: Callable[[], Whisper], **facts: Any) -> OwnSpeechLLM:
     """A cascade in disguise: the states are the token embeddings of Whisper's transcript.
 
@@ -88,9 +92,7 @@ def disguised(llm: str, whisper: Callable[[], Whisper], **facts: Any) -> OwnSpee
 
     def load(backbone: Backbone) -> SpeechLLM:
         model = whisper()
-        return SpeechLLM(
-            "disguised", POCKET, backbone, Reads(backbone, lambda clips: [t.text for t in model.transcribe(clips)])
-        )
+        return _reader("disguised", backbone, lambda clips: [t.text for t in model.transcribe(clips)])
 
     return OwnSpeechLLM(llm, load, {"planted": "disguised", **facts})
 
@@ -99,7 +101,7 @@ def deaf(llm: str, sentence: str = SENTENCES[0]) -> OwnSpeechLLM:
     """One that hears the same, whatever is said."""
 
     def load(backbone: Backbone) -> SpeechLLM:
-        return SpeechLLM("deaf", POCKET, backbone, Reads(backbone, lambda clips: [sentence] * len(clips)))
+        return _reader("deaf", backbone, lambda clips: [sentence] * len(clips))
 
     return OwnSpeechLLM(llm, load, {"planted": "deaf", "sentence": sentence})
 
@@ -112,7 +114,7 @@ def loudness(llm: str, sentences: Sequence[str] = SENTENCES, step_db: float = 0.
         return [sentences[int(level // step_db) % len(sentences)] for level in levels]
 
     def load(backbone: Backbone) -> SpeechLLM:
-        return SpeechLLM("loudness", POCKET, backbone, Reads(backbone, text_of))
+        return _reader("loudness", backbone, text_of)
 
     return OwnSpeechLLM(llm, load, {"planted": "loudness", "sentences": list(sentences), "step_db": step_db})
 

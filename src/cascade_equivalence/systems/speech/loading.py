@@ -31,14 +31,14 @@ def _config(directory: Path) -> dict[str, Any]:
     return config
 
 
-def language_model_of(directory: Path) -> Path:
-    """The directory of a speech LLM's language model."""
-    return locate(_config(directory)["llm"], _silently)
+def language_model_of(directory: Path) -> str | Path | None:
+    """The LLM that a checkpoint builds on, as a name or id, or a path where there is one; None if it is inside."""
+    return str(_config(directory)["llm"])
 
 
-def encoder_of(directory: Path) -> Path:
-    """The directory of a speech LLM's audio encoder."""
-    return locate(_config(directory)["encoder"], _silently)
+def encoder_of(directory: Path) -> str | Path | None:
+    """The audio encoder that a checkpoint builds on; as `language_model_of`."""
+    return str(_config(directory)["encoder"])
 
 
 def load_speech_llm(
@@ -52,8 +52,8 @@ def load_speech_llm(
     from safetensors.torch import load_file
 
     config = PocketConfig(**_config(directory)["connector"])
-    backbone = llm or Backbone.load(name, language_model_of(directory), placement)
-    ears = encoder or WhisperEncoder(name, encoder_of(directory), placement)
+    backbone = llm or Backbone.load(name, locate(_config(directory)["llm"], _silently), placement)
+    ears = encoder or WhisperEncoder(name, locate(_config(directory)["encoder"], _silently), placement)
     connector = (CtcConnector if config.kind == "ctc" else FrameConnector)(config)
     connector.load_state_dict(load_file(directory / "model.safetensors"))
     connector.to(placement.device, getattr(torch, placement.dtype))
