@@ -106,8 +106,11 @@ def deaf(llm: str, sentence: str = SENTENCES[0]) -> OwnSpeechLLM:
     return OwnSpeechLLM(llm, load, {"planted": "deaf", "sentence": sentence})
 
 
-def loudness(llm: str, sentences: Sequence[str] = SENTENCES, step_db: float = 0.25) -> OwnSpeechLLM:
-    """One that hears the level of the speech alone: each `step_db` gives the next of `sentences`."""
+def loudness(llm: str, sentences: Sequence[str] = SENTENCES, step_db: float = 0.01) -> OwnSpeechLLM:
+    """One that hears the level of the speech alone: each `step_db` gives the next of `sentences`.
+
+    The step is small because the shipped speech has been brought to one level, and differs by tenths of a decibel.
+    """
 
     def text_of(clips: Sequence[Clip]) -> list[str]:
         levels = [10 * np.log10(max(active_power(clip.samples), 1e-10)) for clip in clips]
