@@ -101,6 +101,7 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "describe": arms.describe,
         "parts_of": proofs.parts_of,
         "proofs": proofs.proofs(results),
+        "matches": proofs.matches(results),
         "gate": proofs.GATE,
         "no_gate": proofs.NO_GATE,
         "nuisances": proofs.nuisances(),

@@ -8,7 +8,7 @@ from typing import Any
 
 from cascade_equivalence.report.arms import ordered
 from cascade_equivalence.study.hearing import Hearing
-from cascade_equivalence.study.results import POOLED, Arm, Comparison, Results
+from cascade_equivalence.study.results import POOLED, Arm, Comparison, MatchGrade, Results
 from cascade_equivalence.study.retest import NUISANCES, Retest
 
 GATE = (
@@ -47,6 +47,23 @@ def proofs(results: Results) -> list[Proof]:
             found = results.hearing.get(arm.name)
             rows.append(Proof(arm.name, found, words[found.passed] if found else "not run yet"))
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The arms whose LLM relates in one way to that of a speech LLM."""
+
+    arm: str
+    others: tuple[str, ...]
+    found: MatchGrade
+
+
+def matches(results: Results) -> list[Matches]:
+    """Match grades, arms of one grade together."""
+    groups: dict[tuple[object, ...], list[MatchGrade]] = {}
+    for match in results.matches:
+        groups.setdefault((match.left, match.grade, match.equal_share, match.note), []).append(match)
+    return [Matches(group[0].left, tuple(m.right for m in group), group[0]) for group in groups.values()]
 
 
 def nuisances() -> Mapping[str, str]:

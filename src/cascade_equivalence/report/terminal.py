@@ -17,6 +17,7 @@ from cascade_equivalence.report.proofs import (
     NO_GATE,
     ceilings,
     flattery,
+    matches,
     nuisances,
     parts_of,
     proofs,
@@ -79,9 +80,9 @@ def _matches(results: Results) -> Iterator[Table | Text]:
         return
     yield _heading("language models", "how the LLM of each speech LLM relates to that of the other arms")
     table = _table("arm", "against", "match", "equal weights, %", "note")
-    for found in results.matches:
-        share = numbers.percent(found.equal_share)
-        table.add_row(*map(_plain, (found.left, found.right, found.grade, share, found.note)))
+    for row in matches(results):
+        found, share = row.found, numbers.percent(row.found.equal_share)
+        table.add_row(*map(_plain, (row.arm, ", ".join(row.others), found.grade, share, found.note)))
     yield table
 
 

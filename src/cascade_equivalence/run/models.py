@@ -41,6 +41,10 @@ class Models:
     def llm(self, name: str) -> Backbone:
         """The LLM of that name in the study; a speech LLM's own is the same object where the identity is the same."""
         model = self._plan.models[name]
+        if model.inside:
+            speech = self.speech(model.inside)
+            matched: Backbone = getattr(speech, "matched", speech.backbone)
+            return matched
         key = _same(model)
         if key not in self._llm:
             from cascade_equivalence.systems.backbone import Backbone
@@ -53,9 +57,9 @@ class Models:
         """The speech LLM of that name in the study, on the objects it shares with others."""
         if name not in self._speech:
             plan = self._plan.speech[name]
-            llm = self.llm(plan.llm)
+            llm = None if self._plan.models[plan.llm].inside else self.llm(plan.llm)
             self._announce(name, plan.identity)
-            if plan.load:
+            if plan.load and llm:
                 self._speech[name] = plan.load(llm)
             else:
                 from cascade_equivalence.systems.speech.loading import load_speech_llm

@@ -48,12 +48,13 @@ def _file_hash(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
-    """A model to be loaded when something needs it."""
+    """A model to be loaded when something needs it. inside: the speech LLM in whose checkpoint it lies, if it does."""
 
     name: str
     directory: Path
     placement: Placement
     identity: Identity
+    inside: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def matched(left: Arm, right: Arm) -> bool:
 
 
 def pairs_of(comparisons: Any, arms: tuple[Arm, ...]) -> list[tuple[Arm, Arm]]:
-    """The comparisons of a study: as written, or every two arms on one language model.
+    """The comparisons of a study: as written, or every two arms on one language model but two speech LLMs.
 
     Speech LLMs stand left of cascades, cascades left of gold. An arm that is run as another stands for that one.
     """
@@ -94,6 +94,6 @@ def pairs_of(comparisons: Any, arms: tuple[Arm, ...]) -> list[tuple[Arm, Arm]]:
     rank = {"speech": 0, "cascade": 1, "gold": 2}
     found = []
     for a, b in combinations(arms, 2):
-        if matched(a, b):
+        if matched(a, b) and not a.kind == b.kind == "speech":
             found.append((b, a) if rank[b.kind] < rank[a.kind] else (a, b))
     return found

@@ -141,15 +141,20 @@ class _Builder:
         try:
             directory = self._locate(spec.id)
         except ModelError as error:
+            if name in self.study.models:
+                raise
             known = ", ".join([*self.study.models, *self.own])
             raise ModelError(f"speech_llm '{name}' is not among the study's models ({known}); {error}") from None
         from cascade_equivalence.systems.speech.loading import encoder_of, language_model_of
 
-        llm = self._language_model(name, spec, self._part(language_model_of(directory), name))
-        heard_by = self._part(encoder_of(directory), name)
-        encoder = self._placed(f"{name} encoder", spec, heard_by.name, heard_by, "asr")
-        connector = self._placed(f"{name} connector", spec, spec.id, directory, "llm").identity
-        parts = {"encoder": encoder.identity, "connector": connector, "llm": llm.identity}
+        base, ears = language_model_of(directory), encoder_of(directory)
+        own = self._placed(f"{name} connector", spec, spec.id, directory, "llm")
+        llm = self._inside(name, own) if base is None else self._language_model(name, spec, self._find(base))
+        encoder = None
+        parts = {"connector": own.identity, "llm": llm.identity}
+        if ears is not None:
+            encoder = self._placed(f"{name} encoder", spec, str(ears), self._find(ears), "asr")
+            parts = {"encoder": encoder.identity, **parts}
         return SpeechPlan(
             name, directory, llm.placement, _whole(spec.id, directory.name, parts), llm.name, encoder, parts
         )
@@ -171,6 +176,19 @@ class _Builder:
         self.roles[name] = "llm"
         return mine
 
+    def _inside(self, speech: str, whole: ModelPlan) -> ModelPlan:
+        """A language model that lies in the speech LLM's own checkpoint."""
+        name = f"{speech} llm"
+        weights = whole.identity.modules.get("language_model", whole.identity.weights)
+        self.models[name] = replace(
+            whole, name=name, identity=replace(whole.identity, weights=weights, modules={}), inside=speech
+        )
+        self.roles[name] = "llm"
+        return self.models[name]
+
+    def _find(self, source: str | Path) -> Path:
+        return source if isinstance(source, Path) else self._locate(source)
+
     def _llms(self) -> list[tuple[str, Role]]:
         """The LLMs that the study's text arms name."""
         named = dict.fromkeys(arm.llm for arm in self.study.arms.values() if isinstance(arm.llm, str))
@@ -183,11 +201,6 @@ class _Builder:
         ears = replace(llm.identity, name=name, source="python", weights=digest_of(dict(own.facts)), modules={})
         parts = {"connector": ears, "llm": llm.identity}
         return SpeechPlan(name, None, llm.placement, _whole(name, "python", parts), llm.name, None, parts, own.load)
-
-    def _part(self, source: str | Path | None, speech: str) -> Path:
-        if source is None:
-            raise ModelError(f"speech_llm '{speech}': its parts are inside its checkpoint, which no study can run yet")
-        return source if isinstance(source, Path) else self._locate(source)
 
     def _locate(self, model_id: str) -> Path:
         return locate(model_id, self.say)

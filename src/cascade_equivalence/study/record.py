@@ -56,7 +56,7 @@ def _matches(plan: Plan) -> list[dict[str, Any]]:
     found = []
     for arm in plan.arms:
         for other in plan.arms:
-            if arm.speech and other is not arm and (other.speech is None or other.name > arm.name):
+            if arm.speech and not other.speech:
                 left, right = plan.models[arm.llm].directory, plan.models[other.llm].directory
                 found.append({"left": arm.name, "right": other.name, **asdict(match(Weights(left), Weights(right)))})
     return found

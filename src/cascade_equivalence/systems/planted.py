@@ -80,6 +80,10 @@ class FlippingBackbone(Backbone):
         return tuple(s + FLIP if i == chosen else s for i, s in enumerate(scores))
 
 
+def _reader(name: str, backbone: Backbone, text_of: Callable[[Sequence[Clip]], list[str]]) -> SpeechLLM:
+    return SpeechLLM(name, POCKET, backbone.model, backbone, backbone, Reads(backbone, text_of))
+
+
 def disguised(llm: str, whisper: Callable[[], Whisper], **facts: Any) -> OwnSpeechLLM:
     """A cascade in disguise: the states are the token embeddings of Whisper's transcript.
 
@@ -88,8 +92,7 @@ def disguised(llm: str, whisper: Callable[[], Whisper], **facts: Any) -> OwnSpee
 
     def load(backbone: Backbone) -> SpeechLLM:
         model = whisper()
-        ears = Reads(backbone, lambda clips: [t.text for t in model.transcribe(clips)])
-        return SpeechLLM("disguised", POCKET, backbone.model, backbone, backbone, ears)
+        return _reader("disguised", backbone, lambda clips: [t.text for t in model.transcribe(clips)])
 
     return OwnSpeechLLM(llm, load, {"planted": "disguised", **facts})
 
@@ -98,21 +101,23 @@ def deaf(llm: str, sentence: str = SENTENCES[0]) -> OwnSpeechLLM:
     """One that hears the same, whatever is said."""
 
     def load(backbone: Backbone) -> SpeechLLM:
-        ears = Reads(backbone, lambda clips: [sentence] * len(clips))
-        return SpeechLLM("deaf", POCKET, backbone.model, backbone, backbone, ears)
+        return _reader("deaf", backbone, lambda clips: [sentence] * len(clips))
 
     return OwnSpeechLLM(llm, load, {"planted": "deaf", "sentence": sentence})
 
 
-def loudness(llm: str, sentences: Sequence[str] = SENTENCES, step_db: float = 0.25) -> OwnSpeechLLM:
-    """One that hears the level of the speech alone: each `step_db` gives the next of `sentences`."""
+def loudness(llm: str, sentences: Sequence[str] = SENTENCES, step_db: float = 0.01) -> OwnSpeechLLM:
+    """One that hears the level of the speech alone: each `step_db` gives the next of `sentences`.
+
+    The step is small because the shipped speech has been brought to one level, and differs by tenths of a decibel.
+    """
 
     def text_of(clips: Sequence[Clip]) -> list[str]:
         levels = [10 * np.log10(max(active_power(clip.samples), 1e-10)) for clip in clips]
         return [sentences[int(level // step_db) % len(sentences)] for level in levels]
 
     def load(backbone: Backbone) -> SpeechLLM:
-        return SpeechLLM("loudness", POCKET, backbone.model, backbone, backbone, Reads(backbone, text_of))
+        return _reader("loudness", backbone, text_of)
 
     return OwnSpeechLLM(llm, load, {"planted": "loudness", "sentences": list(sentences), "step_db": step_db})
 

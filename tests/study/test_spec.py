@@ -1,0 +1,67 @@
+"""Arms in a study file: one source each, references that exist, errors that list what is valid."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cascade_equivalence.errors import UsageError
+from cascade_equivalence.study.spec import Of, Study, load_study, narrow
+
+MODELS = {"llm": {"id": "smollm2-135m"}, "asr": {"id": "whisper-base"}, "ctc": {"id": "pocket-ctc"}}
+GOOD = {
+    "gold": {"transcript": "gold", "llm": "llm"},
+    "cascade": {"asr": "asr", "llm": "llm"},
+    "speech": {"speech_llm": "ctc"},
+    "self": {"asr": "asr", "llm": {"of": "speech"}},
+}
+
+
+def load(tmp_path: Path, arms: Any) -> Study:
+    path = tmp_path / "study.yaml"
+    path.write_text(json.dumps({"tasks": ["topic"], "models": MODELS, "arms": arms}), encoding="utf-8")
+    return load_study(path)[0]
+
+
+def test_all_kinds_of_arms(tmp_path: Path) -> None:
+    study = load(tmp_path, GOOD)
+    assert study.arms["self"].llm == Of(of="speech")
+    assert study.speech_llm_of(Of(of="speech")) == "ctc"
+    assert study.speech_spec("ctc").id == "pocket-ctc"
+    assert study.speech_spec("org/some-speech-llm").id == "org/some-speech-llm"
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ({"llm": "llm"}, "exactly one of asr"),
+        ({"asr": "asr", "transcript": "gold", "llm": "llm"}, "exactly one of asr"),
+        ({"asr": "asr", "speech_llm": "ctc"}, "exactly one of asr"),
+        ({"asr": "asr"}, "llm: is missing"),
+        ({"speech_llm": "ctc", "llm": "llm"}, "brings its own llm"),
+        ({"asr": "asr", "llm": {"of": "cascade"}}, "there are: speech"),
+        ({"asr": "asr", "llm": "lmm"}, "there are: llm, asr, ctc"),
+        ({"asr": "rsa", "llm": "llm"}, "there are: llm, asr, ctc"),
+        ({"speech": "ctc"}, "valid keys: asr, llm, speech_llm, transcript"),
+        ({"asr": "asr", "llm": {"arm": "speech"}}, "self"),
+    ],
+)
+def test_wrong_arms(tmp_path: Path, arm: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load(tmp_path, GOOD | {"self": arm})
+
+
+def test_of_without_any_speech_llm(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the study has none"):
+        load(tmp_path, {"self": GOOD["self"]})
+
+
+def test_a_self_cascade_can_be_kept_without_its_speech_llm(tmp_path: Path) -> None:
+    study = narrow(load(tmp_path, GOOD), ["self"], None)
+    assert list(study.arms) == ["self"]
+    llm = study.arms["self"].llm
+    assert isinstance(llm, Of)
+    assert study.speech_llm_of(llm) == "ctc"
