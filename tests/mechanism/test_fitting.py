@@ -48,7 +48,7 @@ def test_removed_variance_is_what_the_data_lose_and_how_far_they_move():
     streamed = science_fitter(32, 2)
     for part in x.split(100):
         streamed.update(part, part[:, :2])
-    assert fitted(streamed, torch.cov(x.T)).removed == pytest.approx(fit_erasure(x, x[:, :2]).removed, rel=0.02)
+    assert fitted(streamed).removed == pytest.approx(fit_erasure(x, x[:, :2]).removed, rel=0.02)
 
 
 def test_random_subspaces_are_uniform_centred_and_seeded():
@@ -115,6 +115,16 @@ def test_erasing_permuted_targets_leaves_the_concept():
         torch.linalg.lstsq(erased - erased.mean(0), z - z.mean()).solution.T @ (erased - erased.mean(0)).T, z.T
     )
     assert left[0, 1] > 0.9
+
+
+def test_the_orthogonal_method_is_described_too():
+    x = states()
+    erasure = fit_erasure(x, x[:, :2], method="orth")
+    torch.testing.assert_close(erasure.eraser.P, erasure.eraser.P.T)
+    assert erasure.removed == pytest.approx(float((x.var(0) - erasure.eraser(x).var(0)).sum()))
+    assert erasure.residual < 1e-12
+    with pytest.raises(AnalysisError, match="keeps no covariance"):
+        fitted(science_fitter(32, 2, "orth").update(x, x[:, :2]))
 
 
 def test_a_constant_concept_is_refused_and_nan_named():

@@ -64,13 +64,19 @@ def fit_erasure(x: Tensor, z: Tensor, *, method: ErasureMethod = "leace", affine
     target = target[:, varying] / scale[varying]
     fitter = science_fitter(x.shape[1], target.shape[1], method, affine=affine, device=x.device)
     fitter.update(x, target)
-    centred = x.double() - x.double().mean(0)
-    return fitted(fitter, centred.mH @ centred / (len(x) - 1))
+    return fitted(fitter, torch.cov(x.double().T) if method == "orth" else None)
 
 
-def fitted(fitter: LeaceFitter, covariance: Tensor) -> FittedErasure:
-    """The eraser of streamed statistics; covariance: (d, d), that of x without shrinkage."""
+def fitted(fitter: LeaceFitter, covariance: Tensor | None = None) -> FittedErasure:
+    """The eraser of streamed statistics.
+
+    covariance: (d, d), that of x without shrinkage; needed for the orthogonal method, which does not keep it.
+    """
     eraser, n = fitter.eraser, int(fitter.n)
+    if covariance is None:
+        if fitter.sigma_xx_ is None:
+            raise AnalysisError("the orthogonal method keeps no covariance of x: pass it")
+        covariance = fitter.sigma_xx_ / (n - 1)
     return FittedErasure(
         eraser=eraser,
         removed=removed_variance(eraser, covariance),

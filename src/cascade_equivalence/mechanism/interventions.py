@@ -32,6 +32,8 @@ def erasing(
     the cache and are themselves untouched. "all": at every position of every pass, generated tokens included; no
     layout is needed. Without erasers nothing is hooked, and every bit stays. Raises `AnalysisError` for a layer that
     does not exist, and during the pass if the layout is not that of the pass.
+
+    Erasers fitted in float64 are best given in the model's precision: `eraser.to(device, torch.float32)`.
     """
 
     def hook(erase: Callable[[Tensor], Tensor]) -> Callable[[Any, Any, Any], Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.special import betainc
 
 Floats = NDArray[np.float64]
 
@@ -16,7 +16,7 @@ _BINS_PER_OCTAVE = 120
 _OCTAVES_PER_S = 35.92
 _SWITCH = 0.01
 _NO_THRESHOLD = 0.01
-_PRIOR = beta(2, 18)
+_PRIOR = (2, 18)
 
 
 def pitch(samples: NDArray[np.floating], rate: int) -> Floats:
@@ -64,11 +64,12 @@ def _emissions(difference: Floats, rate: int) -> Floats:
         if not len(lags):
             continue
         depth = row[lags]
-        above = np.minimum.accumulate(np.r_[np.inf, depth[:-1]])
+        below = betainc(*_PRIOR, np.minimum(depth, 1.0))
+        above = np.minimum.accumulate(np.r_[1.0, below[:-1]])
         # A trough is chosen by the thresholds between its own depth and that of the deepest one before it.
-        chance = np.where(depth < above, _PRIOR.cdf(above) - _PRIOR.cdf(depth), 0.0)
+        chance = np.maximum(above - below, 0.0)
         deepest = int(depth.argmin())
-        chance[deepest] += _NO_THRESHOLD * _PRIOR.cdf(depth[deepest])
+        chance[deepest] += _NO_THRESHOLD * below[deepest]
         left, right = row[lags - 1], row[lags + 1]
         curve = left - 2 * depth + right
         shift = np.where(curve > 0, 0.5 * (left - right) / np.where(curve > 0, curve, 1), 0)
