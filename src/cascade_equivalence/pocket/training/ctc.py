@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from cascade_equivalence.pocket.training.features import Example
-from cascade_equivalence.pocket.training.loop import Stage, held_out, run_stage, ship
+from cascade_equivalence.pocket.training.loop import Stage, held_out, run_stage
 from cascade_equivalence.pocket.training.sentences import words
 from cascade_equivalence.pocket.training.vocabulary import Vocabulary, build_vocabulary
 from cascade_equivalence.systems.speech.pocket import CtcConnector, PocketConfig, pad
+from cascade_equivalence.systems.speech.pocket_checkpoint import save_connector
 
 LEAST = 3
 """Tokens seen less often in the training sentences are spelt in pieces."""
@@ -68,8 +69,7 @@ def train_ctc(
 
     stage = Stage("ctc", model, steps, RATE, BATCH, seed, loss, check)
     curve = run_stage(stage, train, directory)
-    facts = {"family": "pocket", "name": "pocket-ctc", "encoder": "whisper-base", "llm": "smollm2-135m"}
-    ship(model, facts | {"connector": config.to_json()}, directory / "pocket-ctc")
+    save_connector(directory / "pocket-ctc", "pocket-ctc", "whisper-base", "smollm2-135m", model)
     (directory / "curve-ctc.json").write_text(json.dumps(curve, indent=1) + "\n", encoding="utf-8")
     return model
 

@@ -23,12 +23,13 @@ from torch.nn.utils.rnn import pad_sequence
 from cascade_equivalence.pocket.training.alignment import align
 from cascade_equivalence.pocket.training.ctc import LEAST
 from cascade_equivalence.pocket.training.features import Example
-from cascade_equivalence.pocket.training.loop import Check, Loss, Stage, held_out, run_stage, ship
+from cascade_equivalence.pocket.training.loop import Check, Loss, Stage, held_out, run_stage
 from cascade_equivalence.pocket.training.prompts import PROMPTS, Prompt
 from cascade_equivalence.pocket.training.vocabulary import build_vocabulary
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.prompting import spoken_text
 from cascade_equivalence.systems.speech.pocket import CtcConnector, FrameConnector, pad
+from cascade_equivalence.systems.speech.pocket_checkpoint import save_connector
 
 DEPTH = 6
 """Blocks of the LLM in the second stage."""
@@ -78,8 +79,7 @@ def train_frames(
         "loop": trainer.close_loop(steps.loop),
     }
     connector = trainer.model.connector
-    facts = {"family": "pocket", "name": "pocket-frames", "encoder": "whisper-base", "llm": "smollm2-135m"}
-    ship(connector, facts | {"connector": connector.config.to_json()}, directory / "pocket-frames")
+    save_connector(directory / "pocket-frames", "pocket-frames", "whisper-base", "smollm2-135m", connector)
     (directory / "curve-frames.json").write_text(json.dumps(curves, indent=1) + "\n", encoding="utf-8")
     return connector
 

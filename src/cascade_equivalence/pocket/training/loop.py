@@ -140,16 +140,3 @@ def _resume(path: Path, module: nn.Module, optimizer: Any) -> tuple[int, list[di
             held["state"].setdefault(int(index), {})[key] = value
     optimizer.load_state_dict(held)
     return int(facts["step"]), json.loads(facts["curve"]), float(facts["spent"])
-
-
-def ship(module: nn.Module, config: dict[str, Any], directory: Path) -> None:
-    """Write a connector as it is shipped: float16 weights, `config.json` with their sha256."""
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "model.safetensors"
-    tensors = {
-        name: (value.half() if value.is_floating_point() else value).contiguous()
-        for name, value in module.state_dict().items()
-    }
-    save_file(tensors, path)
-    config |= {"sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}}
-    (directory / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
