@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from cascade_equivalence.systems.speech.loading import load_speech_llm
 
 from cascade_equivalence.agreement import compare
 from cascade_equivalence.audio.clip import RATE, read_clip
@@ -26,8 +25,10 @@ from cascade_equivalence.audio.synthesis import KokoroSynthesizer
 from cascade_equivalence.commands.run import main as run
 from cascade_equivalence.study.results import analyse
 from cascade_equivalence.systems.backbone import Backbone
-from cascade_equivalence.systems.loading import Placement, locate
-from cascade_equivalence.systems.speech.pocket import PocketEars, pad
+from cascade_equivalence.systems.loading import locate, place
+from cascade_equivalence.systems.speech.encoder import WhisperEncoder
+from cascade_equivalence.systems.speech.loading import load_speech_llm
+from cascade_equivalence.systems.speech.pocket import CtcConnector, PocketEars, pad
 from cascade_equivalence.tasks.task import corpus_dir
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "corpus"))
@@ -97,11 +98,11 @@ def report(titles: list[dict[str, object]], work: Path, name: str) -> None:
     import torch
     from whisper_normalizer.english import EnglishTextNormalizer
 
-    placement = Placement("cpu", "float32", 16)
+    placement = place("llm", "cpu", "auto", 16)
     llm = Backbone.load("llm", locate("smollm2-135m", print), placement)
-    speech = load_speech_llm(name, locate(name, print), placement, llm)
-    ears = speech.ears
-    if not isinstance(ears, PocketEars) or not hasattr(ears.connector, "read"):
+    encoder = WhisperEncoder("encoder", locate("whisper-base", print), place("asr", "cpu", "auto", 16))
+    ears = load_speech_llm(name, locate(name, print), placement, llm, encoder).ears
+    if not isinstance(ears, PocketEars) or not isinstance(ears.connector, CtcConnector):
         raise SystemExit(f"{name} writes no text; its word error rate cannot be told")
     plain = EnglishTextNormalizer()
     rates = []
