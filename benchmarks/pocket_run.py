@@ -32,7 +32,7 @@ from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.plan import ArmPlan, Plan
 from cascade_equivalence.run.progress import Silent
 from cascade_equivalence.study.build import build_plan
-from cascade_equivalence.study.spec import load_study
+from cascade_equivalence.study.spec import load_study, narrow
 from cascade_equivalence.systems.arms import TextArm
 from cascade_equivalence.systems.whisper import Whisper
 from cascade_equivalence.tasks.item import Item
@@ -72,15 +72,18 @@ def run(plan: Plan, directory: Path) -> tuple[float, float, Answers, dict[str, s
 
         return call
 
-    transcribe, reply, latency = Whisper.transcribe, TextArm.reply, executor.sample_latency
+    transcribe, reply = Whisper.transcribe, TextArm.reply
     Whisper.transcribe, TextArm.reply = timed(transcribe), timed(reply)  # type: ignore[method-assign]
-    executor.sample_latency = lambda *_: None  # type: ignore[attr-defined]
+    beside = {name: getattr(executor, name) for name in ("prove_hearing", "sample_latency", "repeat_answers")}
+    for name in beside:
+        setattr(executor, name, lambda *_: None)
     start = time.perf_counter()
     try:
         executor.execute(plan, models, directory, Silent())
     finally:
         wall = time.perf_counter() - start
-        executor.sample_latency = latency  # type: ignore[attr-defined]
+        for name, function in beside.items():
+            setattr(executor, name, function)
         Whisper.transcribe, TextArm.reply = transcribe, reply  # type: ignore[method-assign]
     journal = Journal(directory / JOURNAL)
     answers = {(r.arm, r.task, r.condition, r.item): r.label for r in journal.rows(AnswerRow).values()}
@@ -150,6 +153,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=40)
     args = parser.parse_args()
     study, base = load_study("pocket", limit=args.limit)
+    study = narrow(study, ["gold", "cascade-s", "cascade-w"], None)
     plan = build_plan(study, base, print)
     print(f"load {os.getloadavg()[0]:.2f}, {torch.get_num_threads()} threads, {args.limit} items a task")
     with tempfile.TemporaryDirectory() as work:

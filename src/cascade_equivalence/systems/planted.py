@@ -106,15 +106,15 @@ def deaf(llm: str, sentence: str = SENTENCES[0]) -> OwnSpeechLLM:
     return OwnSpeechLLM(llm, load, {"planted": "deaf", "sentence": sentence})
 
 
-def loudness(llm: str, sentences: Sequence[str] = SENTENCES, step_db: float = 0.01) -> OwnSpeechLLM:
-    """One that hears the level of the speech alone: each `step_db` gives the next of `sentences`.
+def loudness(llm: str, sentences: Sequence[str] = SENTENCES, step_db: float = 0.001) -> OwnSpeechLLM:
+    """One that hears the level of the speech alone: each `step_db` gives the next of `sentences`, and the level in dB.
 
-    The step is small because the shipped speech has been brought to one level, and differs by tenths of a decibel.
+    The step is small because the shipped speech has been brought to one level, and differs by a tenth of a decibel.
     """
 
     def text_of(clips: Sequence[Clip]) -> list[str]:
         levels = [10 * np.log10(max(active_power(clip.samples), 1e-10)) for clip in clips]
-        return [sentences[int(level // step_db) % len(sentences)] for level in levels]
+        return [f"{sentences[int(level // step_db) % len(sentences)]} {level:.4f}" for level in levels]
 
     def load(backbone: Backbone) -> SpeechLLM:
         return _reader("loudness", backbone, text_of)
