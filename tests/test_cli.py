@@ -64,7 +64,10 @@ def good(tmp_path: Path, name: str = "good.wav") -> dict[str, object]:
     [
         ({"condtions": ["clean"]}, "unknown key 'condtions'; did you mean 'conditions'? valid keys:"),
         ({"models": {"llm": {"id": "x", "speed": 2}}}, "unknown key 'models.llm.speed'; "),
-        ({"arms": {"a": {"llm": "llm"}}}, "an arm has either asr: <model> or transcript: gold"),
+        (
+            {"arms": {"a": {"llm": "llm"}}},
+            "an arm has exactly one of asr: <model>, transcript: gold, speech_llm: <model>",
+        ),
         ({"arms": {"a": {"llm": "nope", "transcript": "gold"}}}, "model 'nope' is not defined; there are: llm,"),
         ({"comparisons": {"pairs": [["gold", "who"]]}}, "arm 'who' is not defined"),
         ({"tasks": ["astrology"]}, "no task 'astrology'; there are:"),
