@@ -16,15 +16,15 @@ from cascade_equivalence.pocket.training.features import Example
 from cascade_equivalence.pocket.training.loop import Stage, held_out, run_stage
 from cascade_equivalence.pocket.training.sentences import words
 from cascade_equivalence.pocket.training.vocabulary import Vocabulary, build_vocabulary
-from cascade_equivalence.systems.speech.pocket import CtcConnector, PocketConfig, pad
+from cascade_equivalence.systems.speech.pocket import STACK, CtcConnector, PocketConfig, pad
 from cascade_equivalence.systems.speech.pocket_checkpoint import save_connector
 
 LEAST = 3
 """Tokens seen less often in the training sentences are spelt in pieces."""
 RATE = 1.2e-3
 BATCH = 32
-DROPOUT = 0.1
-SPANS, SPAN = 2, 5
+DROPOUT = 0.15
+SPANS, SPAN = 3, 6
 """Time masks per clip, and their longest in positions."""
 
 
@@ -54,7 +54,7 @@ def train_ctc(
     start_head(model, output_rows([tokenizer.decode([token]) for token in vocabulary.tokens]))
 
     def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
-        frames, there = pad([train[i].states for i in batch])
+        frames, there = pad(shift([train[i].states for i in batch]))
         with torch.autocast("cpu", torch.bfloat16):
             logits = model.logits(mask_spans(frames.float(), there), there)
         wanted = torch.tensor([entry for i in batch for entry in targets[i]])
@@ -77,6 +77,11 @@ def train_ctc(
 def _needed(target: Sequence[int]) -> int:
     """Positions that a CTC path needs: a blank between equal neighbours."""
     return len(target) + sum(a == b for a, b in pairwise(target))
+
+
+def shift(states: Sequence[Tensor]) -> list[Tensor]:
+    """Leave out up to 60 ms at the start of each clip, so that the positions of 80 ms begin at any of their frames."""
+    return [s[k:] for s, k in zip(states, torch.randint(0, STACK, (len(states),)).tolist(), strict=True)]
 
 
 def mask_spans(frames: Tensor, there: Tensor) -> Tensor:
