@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("what", choices=["data", "pocket-ctc", "pocket-frames", "measure"])
     parser.add_argument("--work", type=Path, required=True, help="directory for features and checkpoints")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=3600, help="of pocket-ctc (0.6 s each on one free thread)")
+    parser.add_argument("--steps", type=int, default=3200, help="of pocket-ctc (0.6 s each on one free thread)")
     parser.add_argument("--match-steps", type=int, default=600, help="of pocket-frames, second stage (1.5 s each)")
     parser.add_argument("--loop-steps", type=int, default=400, help="of pocket-frames, third stage (4 s each)")
     parser.add_argument("--wordnet", type=Path, default=WORDNET, help="directory of WordNet's data files")
