@@ -35,8 +35,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="directory for features and checkpoints")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=3200, help="of pocket-ctc (0.6 s each on one free thread)")
-    parser.add_argument("--match-steps", type=int, default=600, help="of pocket-frames, second stage (1.5 s each)")
-    parser.add_argument("--loop-steps", type=int, default=400, help="of pocket-frames, third stage (4 s each)")
+    parser.add_argument("--match-steps", type=int, default=500, help="of pocket-frames, second stage (1.5 s each)")
+    parser.add_argument("--loop-steps", type=int, default=300, help="of pocket-frames, third stage (4 s each)")
     parser.add_argument("--wordnet", type=Path, default=WORDNET, help="directory of WordNet's data files")
     parser.add_argument("--engines", default="flite,espeak,kokoro", help="voices to make now (default: all)")
     parser.add_argument("--examples", type=int, default=7000, help="WordNet's example sentences")
@@ -91,7 +91,7 @@ def train(options: argparse.Namespace) -> None:
 
         # transformers' fused attention with a mask is several times slower backwards on a CPU.
         backbone.model.set_attn_implementation("eager")
-        steps = Steps(60, options.match_steps, options.loop_steps)
+        steps = Steps(40, options.match_steps, options.loop_steps)
         with torch.enable_grad():
             train_frames(examples, backbone, ctc, steps, options.seed, directory)
 

@@ -28,7 +28,7 @@ from cascade_equivalence.pocket.training.prompts import PROMPTS, Prompt
 from cascade_equivalence.pocket.training.vocabulary import build_vocabulary
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.prompting import spoken_text
-from cascade_equivalence.systems.speech.pocket import CtcConnector, FrameConnector, pad
+from cascade_equivalence.systems.speech.pocket import STACK, CtcConnector, FrameConnector, pad
 from cascade_equivalence.systems.speech.pocket_checkpoint import save_connector
 
 DEPTH = 6
@@ -55,6 +55,14 @@ class _Aligned:
     spots: Tensor
     ids: tuple[int, ...]
     voice: int
+
+    def shifted(self, frames: int) -> _Aligned:
+        """Without the first `frames` (0 to 3) of 20 ms: positions begin elsewhere, the nearest keep their tokens."""
+        lead = frames // 2
+        states = self.example.states[frames:]
+        spots = (self.spots - lead).clamp(0, -(-len(states) // STACK) - 1)
+        sound = torch.cat([self.example.sound[lead:], self.example.sound[-1:]])
+        return replace(self, example=replace(self.example, states=states, sound=sound), spots=spots)
 
 
 class _Model(nn.Module):
@@ -136,11 +144,15 @@ class _Trainer:
                 found.append(_Aligned(example, torch.tensor(target), torch.from_numpy(spots), ids, voice))
         return found
 
+    def _draw(self, batch: Sequence[int]) -> list[_Aligned]:
+        shifts = torch.randint(0, STACK, (len(batch),)).tolist()
+        return [self.train[i].shifted(k) for i, k in zip(batch, shifts, strict=True)]
+
     def _teacher_states(self, batch: Sequence[_Aligned]) -> list[Tensor]:
         """Tokens at their positions, the blank vector elsewhere: (positions, width) each."""
         states = []
         for a in batch:
-            rows = self.blank.expand(-(-len(a.example.states) // 4), -1)
+            rows = self.blank.expand(-(-len(a.example.states) // STACK), -1)
             states.append(rows.index_copy(0, a.spots, self.embeddings[a.entries - 1]))
         return states
 
@@ -178,7 +190,7 @@ class _Trainer:
         holder.register_parameter("blank", self.blank)
 
         def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
-            chosen = [self.train[i] for i in batch]
+            chosen = self._draw(batch)
             value = self._divergence(chosen, self._teacher_states(chosen), self._prompt(step))
             return value, {"kl": float(value.detach())}
 
@@ -192,7 +204,7 @@ class _Trainer:
         self.blank.requires_grad_(False)
 
         def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
-            chosen = [self.train[i] for i in batch]
+            chosen = self._draw(batch)
             embedded, there, logged, sides = self._embed(chosen)
             before = self.backbone.encode(self._prompt(step).before, start=True)
             with torch.no_grad():
@@ -208,7 +220,7 @@ class _Trainer:
         """Third stage."""
 
         def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
-            chosen = [self.train[i] for i in batch]
+            chosen = self._draw(batch)
             embedded, there, logged, sides = self._embed(chosen)
             states = [row[here] for row, here in zip(embedded, there, strict=True)]
             value = self._divergence(chosen, states, self._prompt(step))
@@ -266,7 +278,7 @@ class _Trainer:
 
 def _nearest(a: _Aligned) -> Tensor:
     """The token entry nearest to each position."""
-    positions = torch.arange(-(-len(a.example.states) // 4))
+    positions = torch.arange(-(-len(a.example.states) // STACK))
     return a.entries[(positions[:, None] - a.spots[None]).abs().argmin(1)]
 
 
