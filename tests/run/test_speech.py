@@ -25,6 +25,7 @@ from cascade_equivalence.study.results import analyse
 from cascade_equivalence.study.spec import Study
 from cascade_equivalence.systems.arms import SpeechArm
 from cascade_equivalence.systems.speech.pocket import CtcConnector, FrameConnector, PocketConfig
+from cascade_equivalence.systems.speech.pocket_checkpoint import save_connector
 from tests.run.small import contents
 
 
@@ -33,15 +34,9 @@ def connector(directory: Path, kind: str) -> Path:
     torch.manual_seed(0)
     sizes = PocketConfig(kind, 512, 576, 40, width=48, heads=2, inner=64, blocks=1)
     made = (CtcConnector if kind == "ctc" else FrameConnector)(sizes)
-    tensors = {name: value.clone() for name, value in made.state_dict().items()}
-    if kind == "ctc":
-        tensors["tokens"] = torch.arange(1000, 1040, dtype=torch.int32)
-    directory.mkdir()
-    save_file(tensors, directory / "model.safetensors")
-    config = {
-        "family": "pocket", "encoder": "whisper-base", "llm": "smollm2-135m", "connector": sizes.to_json()
-    }  # fmt: skip
-    (directory / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    if isinstance(made, CtcConnector):
+        made.tokens.copy_(torch.arange(1000, 1040))
+    save_connector(directory, kind, "whisper-base", "smollm2-135m", made)
     return directory
 
 

@@ -43,8 +43,7 @@ class Models:
         model = self._plan.models[name]
         if model.inside:
             speech = self.speech(model.inside)
-            matched: Backbone = getattr(speech, "matched", speech.backbone)
-            return matched
+            return speech.matched
         key = _same(model)
         if key not in self._llm:
             from cascade_equivalence.systems.backbone import Backbone

@@ -10,7 +10,7 @@ from cascade_equivalence.audio.condition import parse_condition
 from cascade_equivalence.errors import ModelError, UsageError
 from cascade_equivalence.run.plan import ArmPlan, ModelPlan, Plan, SpeechPlan
 from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study
-from cascade_equivalence.systems.identity import Identity, digest_of, identify
+from cascade_equivalence.systems.identity import Identity, digest_of, fingerprints, identify
 from cascade_equivalence.systems.loading import Role, locate, place
 from cascade_equivalence.systems.prompting import Style, style_of
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
@@ -146,9 +146,11 @@ class _Builder:
             known = ", ".join([*self.study.models, *self.own])
             raise ModelError(f"speech_llm '{name}' is not among the study's models ({known}); {error}") from None
         from cascade_equivalence.systems.speech.loading import encoder_of, language_model_of
+        from cascade_equivalence.systems.speech.weights import submodules
 
         base, ears = language_model_of(directory), encoder_of(directory)
         own = self._placed(f"{name} connector", spec, spec.id, directory, "llm")
+        own = replace(own, identity=replace(own.identity, modules=fingerprints(directory, submodules(directory))))
         llm = self._inside(name, own) if base is None else self._language_model(name, spec, self._find(base))
         encoder = None
         parts = {"connector": own.identity, "llm": llm.identity}

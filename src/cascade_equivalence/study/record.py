@@ -53,13 +53,23 @@ def _arm(plan: Plan, arm: ArmPlan) -> dict[str, Any]:
 
 def _matches(plan: Plan) -> list[dict[str, Any]]:
     """How the language model of each speech LLM relates to those of the other arms."""
-    found = []
-    for arm in plan.arms:
-        for other in plan.arms:
-            if arm.speech and not other.speech:
-                left, right = plan.models[arm.llm].directory, plan.models[other.llm].directory
-                found.append({"left": arm.name, "right": other.name, **asdict(match(Weights(left), Weights(right)))})
-    return found
+    return [
+        {"left": arm.name, "right": other.name, **asdict(match(_weights(plan, arm), _weights(plan, other)))}
+        for arm in plan.arms
+        for other in plan.arms
+        if arm.speech and not other.speech
+    ]
+
+
+def _weights(plan: Plan, arm: ArmPlan) -> Weights:
+    """The tensors that an arm's LLM answers with."""
+    model = plan.models[arm.llm]
+    speech = plan.speech.get(arm.speech or model.inside or "")
+    if speech is None or speech.directory is None:
+        return Weights(model.directory)
+    from cascade_equivalence.systems.speech.weights import language_model_weights
+
+    return language_model_weights(speech.directory, None if model.inside else model.directory, bare=not arm.speech)
 
 
 def _task(plan: Plan, index: int) -> dict[str, Any]:
