@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
+from cascade_equivalence.errors import UsageError
 from cascade_equivalence.pocket.training.sentences import WORDNET
 
 EPILOG = """
@@ -38,7 +39,8 @@ def main() -> None:
     parser.add_argument("--match-steps", type=int, default=500, help="of pocket-frames, second stage (1.5 s each)")
     parser.add_argument("--loop-steps", type=int, default=300, help="of pocket-frames, third stage (4 s each)")
     parser.add_argument("--wordnet", type=Path, default=WORDNET, help="directory of WordNet's data files")
-    parser.add_argument("--engines", default="flite,espeak,kokoro", help="voices to make now (default: all)")
+    parser.add_argument("--groups", default="kokoro,espeak-flite,more", help="speech to make now (default: all)")
+    parser.add_argument("--more", type=int, default=0, help="further sentences of WordNet, for more hours of speech")
     parser.add_argument("--examples", type=int, default=7000, help="WordNet's example sentences")
     parser.add_argument("--definitions", type=int, default=1500, help="WordNet's definitions")
     parser.add_argument("--natural", type=int, default=256, help="clips of natural voices (2 s of work each and more)")
@@ -63,13 +65,13 @@ def make_data(options: argparse.Namespace) -> None:
     from cascade_equivalence.pocket.training.sentences import training_sentences
     from cascade_equivalence.pocket.training.speech import plan_speech
 
-    own, other = training_sentences(options.examples, options.definitions, 0, options.wordnet)
-    plan = plan_speech(own, other, 0)
-    engines = options.engines.split(",")
-    if "kokoro" in engines:
-        make_features([u for u in plan if u.engine == "kokoro"][: options.natural], options.work / "features")
-    if {"espeak", "flite"} <= set(engines):
-        make_features([u for u in plan if u.engine != "kokoro"], options.work / "features")
+    sentences = training_sentences(options.examples, options.definitions, options.more, 0, options.wordnet)
+    plan = plan_speech(sentences, 0)
+    plan["kokoro"] = plan["kokoro"][: options.natural]
+    for group in options.groups.split(","):
+        if group not in plan:
+            raise UsageError(f"--groups: no '{group}'; there are: {', '.join(plan)}")
+        make_features(group, plan[group], options.work / "features")
 
 
 def train(options: argparse.Namespace) -> None:

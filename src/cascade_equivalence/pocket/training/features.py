@@ -35,12 +35,12 @@ class Example:
     sound: torch.Tensor
 
 
-def make_features(plan: Sequence[Utterance], directory: Path, encoder: WhisperEncoder | None = None) -> None:
-    """Speak and encode what the shards in `directory` lack, shard by shard."""
+def make_features(group: str, plan: Sequence[Utterance], directory: Path) -> None:
+    """Speak and encode what the group's shards in `directory` lack, shard by shard."""
     directory.mkdir(parents=True, exist_ok=True)
-    engines = "-".join(sorted({u.engine for u in plan}))
+    encoder = None
     for start in range(0, len(plan), SHARD):
-        path = directory / f"{engines}-{start // SHARD:04d}.safetensors"
+        path = directory / f"{group}-{start // SHARD:04d}.safetensors"
         if path.is_file():
             continue
         encoder = encoder or WhisperEncoder(

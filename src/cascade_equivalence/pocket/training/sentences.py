@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -82,15 +83,24 @@ def _runs(text: tuple[str, ...]) -> set[tuple[str, ...]]:
     return {text[i : i + _SHARED_RUN] for i in range(len(text) - _SHARED_RUN + 1)}
 
 
-def training_sentences(
-    examples: int, definitions: int, seed: int, wordnet: Path = WORDNET
-) -> tuple[list[str], list[str]]:
-    """Our own sentences, and a seeded choice of WordNet's, shuffled. All apart from the evaluated ones."""
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """What is spoken for training. own: ours. other: a choice of WordNet's. more: a further choice, for more hours."""
+
+    own: tuple[str, ...]
+    other: tuple[str, ...]
+    more: tuple[str, ...]
+
+
+def training_sentences(examples: int, definitions: int, more: int, seed: int, wordnet: Path = WORDNET) -> Sentences:
+    """Our own sentences and a seeded choice of WordNet's, shuffled. All apart from the evaluated ones."""
     evaluated = evaluated_sentences()
     own = apart(own_sentences(), evaluated)
     quoted, defined = (apart(part, evaluated) for part in wordnet_sentences(wordnet))
     rng = random.Random(f"sentences {seed}")
-    chosen = rng.sample(quoted, min(examples, len(quoted))) + rng.sample(defined, min(definitions, len(defined)))
+    other = rng.sample(quoted, min(examples, len(quoted))) + rng.sample(defined, min(definitions, len(defined)))
     rng.shuffle(own)
-    rng.shuffle(chosen)
-    return own, chosen
+    rng.shuffle(other)
+    taken = set(other)
+    rest = [text for text in (*quoted, *defined) if text not in taken]
+    return Sentences(tuple(own), tuple(other), tuple(rng.sample(rest, min(more, len(rest)))))

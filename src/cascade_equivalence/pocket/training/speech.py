@@ -20,6 +20,7 @@ from cascade_equivalence.audio.clip import RATE, Clip, Samples, stored
 from cascade_equivalence.audio.level import active_power
 from cascade_equivalence.audio.synthesis import KokoroSynthesizer
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.pocket.training.sentences import Sentences
 from cascade_equivalence.tasks.task import corpus_dir
 
 FLITE = ("slt", "rms", "awb", "kal16")
@@ -48,16 +49,21 @@ NATURAL = 900
 """Of our own sentences, so many are meant for natural voices too."""
 
 
-def plan_speech(own: Sequence[str], other: Sequence[str], seed: int) -> list[Utterance]:
-    """Who speaks what: the first `NATURAL` of our own sentences by Kokoro, and all by flite and espeak-ng."""
+def plan_speech(sentences: Sentences, seed: int) -> dict[str, list[Utterance]]:
+    """Who speaks what, in groups: our first `NATURAL` sentences by Kokoro, and all of them by flite and espeak-ng."""
     rng = random.Random(f"speech {seed}")
     kokoro = tuple(json.loads((corpus_dir() / "voices.json").read_text(encoding="utf-8"))["roles"]["training"])
-    plan = [_utterance(text, "kokoro", kokoro, own, rng) for text in own[:NATURAL]]
-    quick = [*own, *other]
-    for text in quick:
+    own, pool = sentences.own, [*sentences.own, *sentences.other]
+
+    def quick(text: str) -> Utterance:
         engine = rng.choice(("flite", "flite", "espeak"))
-        plan.append(_utterance(text, engine, FLITE if engine == "flite" else ESPEAK, quick, rng))
-    return plan
+        return _utterance(text, engine, FLITE if engine == "flite" else ESPEAK, pool, rng)
+
+    return {
+        "kokoro": [_utterance(text, "kokoro", kokoro, own, rng) for text in own[:NATURAL]],
+        "espeak-flite": [quick(text) for text in pool],
+        "more": [quick(text) for text in sentences.more],
+    }
 
 
 def _utterance(text: str, engine: str, voices: Sequence[str], pool: Sequence[str], rng: random.Random) -> Utterance:
