@@ -39,7 +39,9 @@ def main() -> None:
     parser.add_argument("--match-steps", type=int, default=500, help="of pocket-frames, second stage (1.5 s each)")
     parser.add_argument("--loop-steps", type=int, default=300, help="of pocket-frames, third stage (4 s each)")
     parser.add_argument("--wordnet", type=Path, default=WORDNET, help="directory of WordNet's data files")
-    parser.add_argument("--groups", default="kokoro,espeak-flite,more", help="speech to make now (default: all)")
+    parser.add_argument(
+        "--groups", default="kokoro,espeak-flite", help="speech to make and to train on: kokoro, espeak-flite, more"
+    )
     parser.add_argument("--more", type=int, default=0, help="further sentences of WordNet, for more hours of speech")
     parser.add_argument("--examples", type=int, default=7000, help="WordNet's example sentences")
     parser.add_argument("--definitions", type=int, default=1500, help="WordNet's definitions")
@@ -52,9 +54,11 @@ def main() -> None:
     if options.what == "data" or not (options.work / "features").is_dir():
         make_data(options)
     if options.what == "measure":
+        from cascade_equivalence.pocket.training.features import read_features
         from cascade_equivalence.pocket.training.measure import measure
 
-        measure(options.work / f"seed-{options.seed}", options.work / "features", options.speech)
+        examples = read_features(options.work / "features", options.groups.split(","))
+        measure(options.work / f"seed-{options.seed}", examples, options.speech)
     elif options.what != "data":
         train(options)
 
@@ -83,7 +87,7 @@ def train(options: argparse.Namespace) -> None:
     from cascade_equivalence.systems.backbone import Backbone
     from cascade_equivalence.systems.loading import Placement, locate
 
-    examples = list(read_features(options.work / "features"))
+    examples = list(read_features(options.work / "features", options.groups.split(",")))
     directory = options.work / f"seed-{options.seed}"
     placement = Placement("cpu", "bfloat16", 8)
     backbone = Backbone.load("smollm2-135m", locate("smollm2-135m", print), placement)

@@ -66,11 +66,11 @@ def _make_shard(utterances: Sequence[Utterance], path: Path, encoder: WhisperEnc
     part_file.replace(path)
 
 
-def read_features(directory: Path) -> Iterator[Example]:
-    """All utterances of the shards in `directory`, in order. Raises `ModelError` if there are none."""
+def read_features(directory: Path, groups: Sequence[str]) -> Iterator[Example]:
+    """All utterances of the groups' shards in `directory`, in order. Raises `ModelError` if there are none."""
     from safetensors import safe_open
 
-    paths = sorted(directory.glob("*.safetensors"))
+    paths = [path for group in sorted(groups) for path in sorted(directory.glob(f"{group}-[0-9]*.safetensors"))]
     if not paths:
         raise ModelError(f"{directory}: no features there; make them first")
     for path in paths:

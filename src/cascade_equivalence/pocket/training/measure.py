@@ -18,7 +18,7 @@ from cascade_equivalence.mechanism.probes import ridge_probe
 from cascade_equivalence.mechanism.readouts import text_lens, token_centroids
 from cascade_equivalence.mechanism.splits import split_by_group
 from cascade_equivalence.mechanism.targets import position_pitch
-from cascade_equivalence.pocket.training.features import read_features
+from cascade_equivalence.pocket.training.features import Example
 from cascade_equivalence.pocket.training.loop import held_out
 from cascade_equivalence.pocket.training.sentences import own_sentences
 from cascade_equivalence.systems.backbone import Backbone
@@ -183,12 +183,12 @@ def heard(ears: PocketEars, clips: Sequence[Spoken]) -> list[Tensor]:
     return [h for at in range(0, len(clips), 16) for h in ears.hear([clip for _, _, clip in clips[at : at + 16]])]
 
 
-def measure(models: Path, features: Path, speech: Path | None) -> None:
+def measure(models: Path, examples: Iterable[Example], speech: Path | None) -> None:
     """Print the card's figures as JSON and keep them in `models`/measured.json."""
     backbone = Backbone.load("smollm2-135m", locate("smollm2-135m", print), Placement("cpu", "float32", 16))
     encoder = WhisperEncoder("whisper-base", locate("whisper-base", print), Placement("cpu", "bfloat16", 16))
     clips = corpus_clips(["topic", "sentiment"])
-    examples = list(read_features(features))
+    examples = list(examples)
     own = set(own_sentences())
     dictionary = [(e.text, e.states) for e in examples if held_out(e.text) and e.text not in own]
     fitted_on = [text for text in dict.fromkeys(e.text for e in examples) if not held_out(text)][:3000]
