@@ -31,7 +31,7 @@ class Group:
 def groups_of(tasks: Sequence[Mapping[str, Any]]) -> list[Group]:
     """Every task, and the pool where two tasks or more are in it.
 
-    A condition that one of them lacks is not the pool's, so that pooled results of all conditions rest on the same items.
+    A condition that one of them lacks is not the pool's: pooled results rest on the same items under all conditions.
     """
     pool = [t for t in tasks if t["kind"] == "labels" and t["sufficient"]]
     groups = [Group(t["name"], (t,), tuple(t["conditions"])) for t in tasks]
