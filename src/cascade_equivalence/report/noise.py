@@ -68,18 +68,17 @@ def pairs(results: Results) -> list[Pair]:
 
 def crossing_of(sweep: SweepCrossing) -> str:
     """Where an advantage reverses, or that it does not, in words."""
-    found, highest, lowest = sweep.found, max(sweep.levels), min(sweep.levels)
+    found, kind = sweep.found, sweep.kind
+    highest, lowest = numbers.level(max(sweep.levels)), numbers.level(min(sweep.levels))
     if not found.leader:
-        return f"{sweep.kind}: no difference at any level, so none to reverse"
+        return f"{kind}: no difference at any level, so none to reverse"
     ahead, behind = (sweep.left, sweep.right) if found.leader > 0 else (sweep.right, sweep.left)
     share = f"{numbers.percent(found.share, 0)} % of {found.resamples} resamples"
     if found.above:
-        return f"{sweep.kind}: {ahead} is ahead on clean audio and behind at {highest:g} dB already; so in {share}"
+        return f"{kind}: {ahead} is ahead on clean audio and behind at {highest} dB already; so in {share}"
     if found.snr.value is None:
-        return (
-            f"{sweep.kind}: no reversal, {ahead} is not behind {behind} anywhere down to {lowest:g} dB; one in {share}"
-        )
+        return f"{kind}: no reversal, {ahead} is not behind {behind} anywhere down to {lowest} dB; one in {share}"
     at, low, high = numbers.level(found.snr.value), found.snr.low, found.snr.high
-    upper = numbers.level(high) if high is not None else f"above {highest:g}"
+    upper = numbers.level(high) if high is not None else f"above {highest}"
     limits = f" ({numbers.level(low)} to {upper})" if low is not None else ""
-    return f"{sweep.kind}: {ahead} is ahead first and falls behind at {at} dB{limits}; so in {share}"
+    return f"{kind}: {ahead} is ahead first and falls behind at {at} dB{limits}; so in {share}"

@@ -18,11 +18,6 @@ def is_control(condition: str) -> bool:
     return any(step.strip() in CONTROLS for step in condition.split("+"))
 
 
-def is_swapped(condition: str) -> bool:
-    """Whether another item's sound is heard, so that the item's own words were not spoken."""
-    return condition.split("+")[0].strip() == "swap"
-
-
 def level_of(condition: str) -> tuple[str, float] | None:
     """(kind of noise, SNR in dB) where the last step is noise at a level: `reverb@0.6s+babble@5dB` too."""
     match = None if is_control(condition) else _LEVEL.fullmatch(condition)

@@ -11,7 +11,6 @@ import numpy as np
 from cascade_equivalence.agreement import Interval
 from cascade_equivalence.run.journal import AnswerRow, TranscriptRow
 from cascade_equivalence.study.arms import Arm
-from cascade_equivalence.study.conditions import is_swapped
 
 RESAMPLES = 2000
 
@@ -50,9 +49,6 @@ def word_errors(
         for task in tasks:
             spoken = {item["id"]: normalise(item["text"]) for item in task["items"] if item["text"]}
             for condition in conditions:
-                # Another item's words were spoken.
-                if is_swapped(condition):
-                    continue
                 rows = [
                     (row.item, transcripts[row.transcript])
                     for row in given[arm][task["name"]]
