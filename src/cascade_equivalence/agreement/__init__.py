@@ -1,5 +1,6 @@
 """Agreement of two systems on the same items: pure functions, arrays in, frozen results out."""
 
+from .crossing import Crossing, crossing
 from .dependence import Dependence, within_transcript
 from .information import PredictiveInformation, predictive_information
 from .interval import Interval, wilson
@@ -15,6 +16,7 @@ from .verdict import GoldArm, Verdict, family, kappa_gap, verdict
 __all__ = [
     "INVALID",
     "Accuracy",
+    "Crossing",
     "Dependence",
     "Equivalence",
     "ErrorOverlap",
@@ -32,6 +34,7 @@ __all__ = [
     "adjust",
     "compare",
     "confound",
+    "crossing",
     "family",
     "kappa_gap",
     "marginals",

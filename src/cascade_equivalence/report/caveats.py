@@ -7,7 +7,6 @@ from cascade_equivalence.report.curves import in_noise_order
 from cascade_equivalence.report.proofs import flattery
 from cascade_equivalence.study.results import Results
 
-CONTROLS = {"silence", "swap", "no-audio"}
 NEEDED = "about 480 items at 5\N{NO-BREAK SPACE}% discordance and 950 at 10\N{NO-BREAK SPACE}%"
 """Items that TOST needs for a margin of three points at 80 % power, McNemar-type discordance given."""
 
@@ -62,7 +61,7 @@ def _stimuli(results: Results) -> list[str]:
     speakers = {i["speaker"] for task in results.tasks for i in task["items"] if i.get("speaker")}
     voices = f", spoken by {numbers.plural(len(speakers), 'voice')}" if speakers else ""
     found = [f"Stimuli: {heard}{voices}. Other rooms, channels, accents and recordings may come out differently."]
-    if not CONTROLS & set(results.conditions):
+    if not results.controls:
         found.append(
             "Controls: silence, swapped and withheld audio are in the proof of hearing alone, and no condition; "
             "how much of the accuracy is reached without listening rests on those few trials."
@@ -80,6 +79,8 @@ def _measures(results: Results) -> list[str]:
             "Noise floor: no arm was run twice under nuisances (other batch size, another voice, a small shift), so κ "
             "is not compared with an arm's agreement with itself."
         )
+    if not results.orders and any(task["kind"] != "open" for task in results.tasks):
+        found.append("Option order: no task was asked with its options in another order (`permute`).")
     if any(arm.latency for arm in results.arms):
         n = max(len(arm.latency) for arm in results.arms)
         found.append(

@@ -1,12 +1,12 @@
-"""Noise curves: accuracy and word error rate over the conditions, one small chart a task, as SVG."""
+"""Noise curves: accuracy, word error rate and κ against the SNR, one small chart a task and kind of noise, as SVG."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from markupsafe import Markup
 
@@ -14,7 +14,8 @@ from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered, series
 from cascade_equivalence.run.layout import GOLD_CONDITION
-from cascade_equivalence.study.results import Results
+from cascade_equivalence.study.conditions import CLEAN, sweeps
+from cascade_equivalence.study.results import POOLED, Results
 
 COLOURS = ("#5c5c66", "#1565b8", "#b5500b", "#2c7a4b", "#8a3fa0", "#a3284f", "#4b6b00", "#00727d")
 """Series colours on light paper; the style sheet swaps them for others on dark paper, by these very values."""
@@ -61,6 +62,18 @@ class Curves:
     accuracy: tuple[Curve, ...] = ()
     word_errors: tuple[Curve, ...] = ()
     asr_series: Mapping[str, int] | None = None
+    cascade_kappa: tuple[Curve, ...] = ()
+    pair_series: Mapping[str, int] | None = None
+    own_kappa: tuple[Curve, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Chart:
+    """What one chart is drawn from."""
+
+    title: str
+    conditions: Sequence[str]
+    lines: Sequence[Line]
 
 
 def in_noise_order(conditions: Sequence[str]) -> list[str]:
@@ -78,27 +91,63 @@ def in_noise_order(conditions: Sequence[str]) -> list[str]:
 
 
 def curves(results: Results) -> Curves:
-    """Draw the charts of a study."""
-    conditions = in_noise_order(results.conditions)
-    if len(conditions) < 2:
-        return Curves()
-    names = [task["name"] for task in results.tasks]
+    """Draw the charts of a study: along every sweep of levels, or over all conditions where there is none."""
+    axes = _axes(results)
     number = series(results)
     asr_arms = {arm.asr_key: arm.name for arm in reversed(results.arms) if arm.asr_key}
     asrs = {asr: number[asr_arms[asr]] for asr in dict.fromkeys(w.asr for w in results.word_errors)}
-    accuracy = {name: _accuracy_lines(results, name, conditions, number) for name in names}
-    errors = {name: _error_lines(results, name, conditions, asrs) for name in names}
+    pairs = _cascade_pairs(results)
+    groups = [task["name"] for task in results.tasks]
+    pooled = [POOLED] if any(c.task == POOLED for c in results.comparisons) else []
+
+    def charts(names: Sequence[str], lines: Callable[[str, Sequence[str]], list[Line]]) -> list[_Chart]:
+        return [
+            _Chart(f"{name}, {kind}" if len(axes) > 1 else name, conditions, lines(name, conditions))
+            for name in names
+            for kind, conditions in axes
+        ]
+
+    accuracy = charts(groups, lambda name, found: _accuracy_lines(results, name, found, number))
+    errors = charts(groups, lambda name, found: _error_lines(results, name, found, asrs))
+    swept = bool(sweeps(results.conditions))
+    kappas = charts([*groups, *pooled], lambda name, found: _pair_lines(results, name, found, pairs)) if swept else []
+    own = charts([*groups, *pooled], lambda name, found: _own_lines(results, name, found, number)) if swept else []
     return Curves(
-        accuracy=_draw_all(accuracy, conditions, "accuracy", most=1.0),
-        word_errors=_draw_all(errors, conditions, "word error rate", least=0.0),
+        accuracy=_draw_all(accuracy, "accuracy", most=1.0),
+        word_errors=_draw_all(errors, "word error rate", least=0.0),
         asr_series=asrs,
+        cascade_kappa=_draw_all(kappas, "κ of two arms", most=1.0, kind="coefficient"),
+        pair_series=dict(pairs.values()),
+        own_kappa=_draw_all(own, "κ with the own clean answers", most=1.0, kind="coefficient"),
     )
+
+
+def _axes(results: Results) -> list[tuple[str, list[str]]]:
+    """(kind, conditions from mild to hard) of each set of charts."""
+    clean = [CLEAN] if CLEAN in results.conditions else []
+    found = [(sweep.kind, [*clean, *sweep.conditions]) for sweep in sweeps(results.conditions)]
+    if found or len(results.conditions) < 2:
+        return found
+    return [("", in_noise_order(results.conditions))]
+
+
+def _cascade_pairs(results: Results) -> dict[tuple[str, str], tuple[str, int]]:
+    """(left, right) → name and number in the legend; the ceilings share one."""
+    found: dict[tuple[str, str], tuple[str, int]] = {}
+    for c in results.comparisons:
+        if c.ceiling:
+            found[c.left, c.right] = (f"ceiling: {c.left} against {c.right}", 0)
+        elif c.family and (c.left, c.right) not in found:
+            count = sum(n > 0 for _, n in found.values())
+            found[c.left, c.right] = (f"{c.left} against {c.right}", 1 + count % (len(COLOURS) - 1))
+    return found
 
 
 def _accuracy_lines(results: Results, task: str, conditions: Sequence[str], number: Mapping[str, int]) -> list[Line]:
     lines = []
+    there = next(t["conditions"] for t in results.tasks if t["name"] == task)
     for arm in ordered(results):
-        cells = [(c, results.cell(task, c, arm.name)) for c in conditions]
+        cells = [(c, results.cell(task, c, arm.name)) for c in conditions if c in there]
         points = tuple(Point(c, cell.accuracy, cell.n) for c, cell in cells if cell and cell.accuracy.value is not None)
         flat = any(cell.condition == GOLD_CONDITION for _, cell in cells if cell)
         lines.append(Line(arm.name, number[arm.name], points, flat))
@@ -113,46 +162,81 @@ def _error_lines(results: Results, task: str, conditions: Sequence[str], asrs: M
     ]
 
 
+def _pair_lines(
+    results: Results, task: str, conditions: Sequence[str], pairs: Mapping[tuple[str, str], tuple[str, int]]
+) -> list[Line]:
+    found = {(c.left, c.right, c.condition): c.pair for c in results.comparisons if c.task == task}
+    return [
+        Line(name, n, tuple(
+            Point(c, found[*pair, c].kappa, found[*pair, c].n)
+            for c in conditions
+            if (*pair, c) in found and found[*pair, c].kappa.value is not None
+        ))
+        for pair, (name, n) in pairs.items()
+    ]  # fmt: skip
+
+
+def _own_lines(results: Results, task: str, conditions: Sequence[str], number: Mapping[str, int]) -> list[Line]:
+    found = {(c.arm, c.condition): c for c in results.changes if c.task == task and c.kappa.value is not None}
+    return [
+        Line(arm.name, number[arm.name], tuple(
+            Point(c, found[arm.name, c].kappa, found[arm.name, c].n) for c in conditions if (arm.name, c) in found
+        ))
+        for arm in ordered(results)
+    ]  # fmt: skip
+
+
 def _draw_all(
-    by_task: Mapping[str, Sequence[Line]],
-    conditions: Sequence[str],
+    charts: Sequence[_Chart],
     what: str,
     least: float | None = None,
     most: float | None = None,
+    kind: Literal["percent", "coefficient"] = "percent",
 ) -> tuple[Curve, ...]:
-    """One chart a task, all on the same scale so that they can be compared by eye."""
-    drawn = {task: [line for line in lines if line.points] for task, lines in by_task.items()}
+    """The charts of one quantity, all on the same scale so that they can be compared by eye."""
+    drawn = [replace(chart, lines=[line for line in chart.lines if line.points]) for chart in charts]
+    drawn = [chart for chart in drawn if len({p.condition for line in chart.lines for p in line.points}) > 1]
     ends = [
         end
-        for lines in drawn.values()
-        for line in lines
+        for chart in drawn
+        for line in chart.lines
         for p in line.points
         for end in (p.estimate.low, p.estimate.high, p.estimate.value)
         if end is not None
     ]
     if not ends:
         return ()
-    low = max(0.0, int(10 * min(ends)) / 10) if least is None else least
+    low = (
+        (min(0.0, min(ends)) if kind == "coefficient" else max(0.0, int(10 * min(ends)) / 10))
+        if least is None
+        else least
+    )
     high = min(most or 2.0, -int(-10 * max(ends) - 0.999) / 10) if most is None else most
+    scale = 100 if kind == "percent" else 1
     return tuple(
-        Curve(task, _draw(lines, conditions, (100 * low, 100 * high)), _alternative(task, what, lines))
-        for task, lines in drawn.items()
-        if lines
+        Curve(
+            chart.title,
+            _draw(chart.lines, chart.conditions, (scale * low, scale * high), scale),
+            _alternative(chart.title, what, chart.lines, kind),
+        )
+        for chart in drawn
     )
 
 
-def _alternative(task: str, what: str, lines: Sequence[Line]) -> str:
+def _alternative(title: str, what: str, lines: Sequence[Line], kind: Literal["percent", "coefficient"]) -> str:
     parts = []
     for line in lines:
         points = line.points[:1] if line.flat else line.points
         values = numbers.listed([
-            f"{numbers.percent(p.estimate.value)} %" + ("" if line.flat else f" in {p.condition}") for p in points
+            (f"{numbers.percent(p.estimate.value)} %" if kind == "percent" else numbers.coefficient(p.estimate.value))
+            + ("" if line.flat else f" in {p.condition}")
+            for p in points
         ])  # fmt: skip
         parts.append(f"{line.name} {values}")
-    return f"{numbers.capital(what)} on {task}: {'; '.join(parts)}."
+    return f"{numbers.capital(what)} on {title}: {'; '.join(parts)}."
 
 
-def _draw(lines: Sequence[Line], conditions: Sequence[str], span: tuple[float, float]) -> Markup:
+def _draw(lines: Sequence[Line], conditions: Sequence[str], span: tuple[float, float], scale: int) -> Markup:
     import altair as alt
     import vl_convert
 
@@ -165,9 +249,9 @@ def _draw(lines: Sequence[Line], conditions: Sequence[str], span: tuple[float, f
             estimate = point.estimate
             rows.append({
                 "x": conditions.index(point.condition) + shift,
-                "value": 100 * (estimate.value or 0.0),
-                "low": None if estimate.low is None else 100 * estimate.low,
-                "high": None if estimate.high is None else 100 * estimate.high,
+                "value": scale * (estimate.value or 0.0),
+                "low": None if estimate.low is None else scale * estimate.low,
+                "high": None if estimate.high is None else scale * estimate.high,
                 "series": line.number,
                 "flat": line.flat,
             })  # fmt: skip
@@ -182,8 +266,8 @@ def _draw(lines: Sequence[Line], conditions: Sequence[str], span: tuple[float, f
 
     def y(column: str) -> Any:
         # The same scale in every layer: a layer without it would bring the scale's default, zero, back in.
-        scale = alt.Scale(domain=list(span), nice=False, zero=False)
-        return alt.Y(f"{column}:Q", title=None, scale=scale, axis=alt.Axis(tickCount=5))
+        domain = alt.Scale(domain=list(span), nice=False, zero=False)
+        return alt.Y(f"{column}:Q", title=None, scale=domain, axis=alt.Axis(tickCount=5))
 
     inks = alt.Scale(domain=list(range(len(COLOURS))), range=list(COLOURS))
     colour = alt.Color("series:N", legend=None, scale=inks)

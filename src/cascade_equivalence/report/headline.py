@@ -59,12 +59,16 @@ def title_of(comparison_task: str, results: Results) -> str:
 
 def _compared(results: Results) -> str:
     arms = [arm.name for arm in ordered(results)]
-    (first, *others) = [(len(task["items"]), task["name"]) for task in results.tasks]
-    items = [f"{numbers.plural(first[0], 'item')} of {first[1]}", *(f"{n} of {name}" for n, name in others)]
-    heard = f", {_under(results.conditions)}" if any(arm.hears for arm in results.arms) else ""
-    return (
-        f"{numbers.plural(len(arms), 'arm')} ({numbers.listed(arms)}) answered the same {numbers.listed(items)}{heard}."
-    )
+    hears = any(arm.hears for arm in results.arms)
+    together: dict[tuple[str, ...], list[tuple[int, str]]] = {}
+    for task in results.tasks:
+        heard = tuple(c for c in results.conditions if c in task["conditions"]) if hears else ()
+        together.setdefault(heard, []).append((len(task["items"]), task["name"]))
+    parts = []
+    for conditions, ((n, first), *others) in together.items():
+        items = [f"{numbers.plural(n, 'item')} of {first}", *(f"{n} of {name}" for n, name in others)]
+        parts.append(numbers.listed(items) + (f", {_under(conditions)}" if conditions else ""))
+    return f"{numbers.plural(len(arms), 'arm')} ({numbers.listed(arms)}) answered the same {'; '.join(parts)}."
 
 
 def _under(conditions: Sequence[str]) -> str:
@@ -75,7 +79,7 @@ def _under(conditions: Sequence[str]) -> str:
 
 def _accuracies(results: Results, shown: Sequence[Comparison]) -> Iterator[str]:
     """One sentence a task: every arm's accuracy in the first and the last condition."""
-    first, last = results.conditions[0], results.conditions[-1]
+    ends_of_study = (*results.conditions[:1], *results.conditions[-1:])
     for task in dict.fromkeys(c.task for c in shown):
         found: dict[tuple[str, str], tuple[Interval, int]] = {}
         for c in shown:
@@ -84,7 +88,7 @@ def _accuracies(results: Results, shown: Sequence[Comparison]) -> Iterator[str]:
                 found[c.right, c.condition] = (c.pair.accuracy.right, c.pair.n_gold)
         parts = []
         for arm in ordered(results):
-            ends = [(c, *found[arm.name, c]) for c in dict.fromkeys((first, last)) if (arm.name, c) in found]
+            ends = [(c, *found[arm.name, c]) for c in dict.fromkeys(ends_of_study) if (arm.name, c) in found]
             if arm.kind == "gold" and ends:
                 parts.append(f"{arm.name} is right on {_share(*ends[0][1:])}, reading what was written")
             elif ends:

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from cascade_equivalence.agreement.overlap import FEWEST_JOINT_ERRORS
 from cascade_equivalence.agreement.verdict import ALPHA, EPSILON_ALONE, EPSILON_WITH_CEILING
 from cascade_equivalence.errors import RunError
-from cascade_equivalence.report import arms, numbers, proofs
+from cascade_equivalence.report import arms, noise, numbers, proofs
 from cascade_equivalence.report.cards import cards
 from cascade_equivalence.report.caveats import caveats
 from cascade_equivalence.report.curves import COLOURS, curves, in_noise_order
@@ -121,6 +121,10 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "overlaps": overlaps(results),
         "overlap_pairs": _overlap_pairs(results),
         "curves": curves(results),
+        "drops": noise.drops(results),
+        "noise_pairs": noise.pairs(results),
+        "controls": noise.controls(results),
+        "orders_note": noise.ORDERS_NOTE,
         "asr_names": {arm.asr_key: arm.asr["name"] for arm in results.arms if arm.asr},
         "latencies": latencies(results),
         "answers": {arm.name: sum(c.n for c in results.cells if c.arm == arm.name) for arm in results.arms},

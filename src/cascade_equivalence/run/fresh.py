@@ -67,8 +67,12 @@ class Fresh:
 
 
 def choose(tasks: Sequence[Task], most: int, purpose: str) -> list[tuple[Task, Item]]:
-    """At most `most` items, evenly over the closed tasks (over all where none is closed), by hash of their id."""
-    closed = [task for task in tasks if task.form.kind != "open"] or list(tasks)
+    """At most `most` items, evenly over the closed tasks (over all where none is closed), by hash of their id.
+
+    Tasks that only differ from another in the order of their options are left out.
+    """
+    tasks = [task for task in tasks if task.variant_of is None]
+    closed = [task for task in tasks if task.form.kind != "open"] or tasks
     ranked = {task.name: sorted(task.items, key=lambda item: _rank(purpose, task, item)) for task in closed}
     quota = dict.fromkeys(ranked, 0)
     while sum(quota.values()) < min(most, sum(map(len, ranked.values()))):

@@ -109,7 +109,8 @@ class Plan:
     """All that a run needs, resolved.
 
     models: ASRs and LLMs by their name in the study; speech: speech LLMs likewise. arms: those that are run; same: name
-    of an arm that is identical to one of them by fingerprint → that one. talkers: the babble manifest.
+    of an arm that is identical to one of them by fingerprint → that one. talkers: the babble manifest. own: conditions
+    by task, where a task has not all of them.
     """
 
     tasks: tuple[Task, ...]
@@ -122,6 +123,11 @@ class Plan:
     talkers: Path
     speech: Mapping[str, SpeechPlan] = field(default_factory=dict)
     same: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
+
+    def conditions_of(self, task: Task) -> tuple[Condition, ...]:
+        """The conditions that a task is run under."""
+        return self.own.get(task.name, self.conditions)
 
     def mode(self, task: Task) -> Mode:
         """Closed tasks as the study says, open ones always by generation."""
@@ -129,7 +135,7 @@ class Plan:
 
     def trials(self, task: Task, arm: ArmPlan | None = None) -> list[Trial]:
         """The trials of a task, conditions outermost; the gold arm's without conditions."""
-        conditions = (Condition(GOLD_CONDITION, ()),) if arm and not arm.hears else self.conditions
+        conditions = (Condition(GOLD_CONDITION, ()),) if arm and not arm.hears else self.conditions_of(task)
         return [
             Trial(item, condition, sound)
             for condition in conditions

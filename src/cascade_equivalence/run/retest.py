@@ -43,9 +43,14 @@ def reference(plan: Plan) -> Condition:
     return next((c for c in plan.conditions if not c.steps), plan.conditions[0])
 
 
+def _tasks(plan: Plan) -> list[Task]:
+    """The tasks that are run under the reference condition."""
+    return [task for task in plan.tasks if reference(plan) in plan.conditions_of(task)]
+
+
 def retest_key(plan: Plan, arm: ArmPlan) -> str:
     """Fact under which an arm's repeated answers are kept."""
-    chosen = choose(plan.tasks, TRIALS, "retest")
+    chosen = choose(_tasks(plan), TRIALS, "retest")
     trials = [
         (task.name, item.id, wording(arm.style, task, item), source_of(item) if arm.hears else item.text)
         for task, item in chosen
@@ -78,7 +83,7 @@ def repeat_answers(
 
 
 def _nuisances(plan: Plan, arm: ArmPlan, clips: Clips, store: ClipStore) -> Iterator[Nuisance]:
-    chosen, size = choose(plan.tasks, TRIALS, "retest"), plan.batch_size(arm)
+    chosen, size = choose(_tasks(plan), TRIALS, "retest"), plan.batch_size(arm)
     other = 2 if size == 1 else max(1, size // 2 - 1)
     if not arm.hears:
         yield Nuisance("batch", chosen, [None] * len(chosen), other)
@@ -103,7 +108,7 @@ def _second_voices(plan: Plan) -> list[tuple[Task, Item, Item]]:
     """Shipped items of the plan that a second voice has spoken too: (task, item, the same words again)."""
     shipped = {
         (task.name, item.id): (task, item)
-        for task in plan.tasks
+        for task in _tasks(plan)
         for item in task.items
         if item.audio and item.audio.is_relative_to(corpus_dir())
     }

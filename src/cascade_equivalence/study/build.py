@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cascade_equivalence.audio.condition import parse_condition
+from cascade_equivalence.audio.condition import Condition, parse_condition
 from cascade_equivalence.errors import ModelError, UsageError
 from cascade_equivalence.run.plan import ArmPlan, ModelPlan, Plan, SpeechPlan
-from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study
+from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study, TaskSpec
 from cascade_equivalence.systems.identity import Identity, digest_of, fingerprints, identify
 from cascade_equivalence.systems.loading import Role, locate, place
 from cascade_equivalence.systems.prompting import Style, style_of
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
+from cascade_equivalence.tasks.permute import permuted
 from cascade_equivalence.tasks.task import Task, corpus_dir, load_task
 
 
 def build_tasks(study: Study, base: Path) -> tuple[Task, ...]:
-    """The tasks of a study with their items. Raises `UsageError`."""
+    """The tasks of a study with their items, then those with their options in other orders. Raises `UsageError`."""
+    specs = [TaskSpec(task=spec) if isinstance(spec, str) else spec for spec in study.tasks]
     tasks = [
-        load_task(spec, limit=study.limit)
-        if isinstance(spec, str)
-        else load_task(spec.title(), base / spec.manifest, spec.where, study.limit, spec.voice)
-        for spec in study.tasks
+        load_task(
+            spec.title(),
+            None if spec.manifest is None else base / spec.manifest,
+            spec.where,
+            study.limit if spec.limit is None else min(spec.limit, study.limit or spec.limit),
+            spec.voice,
+        )
+        for spec in specs
     ]
     names = [task.name for task in tasks]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"tasks: '{twice[0]}' is there twice; give one of them another name")
-    return tuple(tasks)
+    orders = [study.permute if spec.permute is None else spec.permute for spec in specs]
+    return (*tasks, *(variant for task, seeds in zip(tasks, orders, strict=True) for variant in permuted(task, seeds)))
+
+
+def _conditions(
+    study: Study, tasks: Sequence[Task], base: Path
+) -> tuple[tuple[Condition, ...], dict[str, tuple[Condition, ...]]]:
+    """All conditions of a study, and those of each task. A task in another order has the first one without any step."""
+    own = {spec.title(): spec.conditions for spec in study.tasks if isinstance(spec, TaskSpec) and spec.conditions}
+    by_task = {}
+    for task in tasks:
+        if task.variant_of is None:
+            names = own.get(task.name, study.conditions)
+            if len(set(names)) != len(names):
+                raise UsageError(f"conditions of task '{task.name}': one is there twice")
+            by_task[task.name] = tuple(parse_condition(text, base) for text in names)
+        else:
+            base_ones = by_task[task.variant_of]
+            by_task[task.name] = (next((c for c in base_ones if not c.steps), base_ones[0]),)
+    there = {condition.name: condition for found in by_task.values() for condition in found}
+    first = [name for name in study.conditions if name in there]
+    return tuple(there[name] for name in dict.fromkeys([*first, *there])), by_task
 
 
 def build_plan(
@@ -42,9 +69,7 @@ def build_plan(
     own: speech LLMs made in Python, by the name that arms give as `speech_llm`. Raises `UsageError` or `ModelError`.
     """
     tasks = build_tasks(study, base)
-    conditions = tuple(parse_condition(text, base) for text in study.conditions)
-    if len({c.name for c in conditions}) != len(conditions):
-        raise UsageError("conditions: one is there twice")
+    conditions, own_conditions = _conditions(study, tasks, base)
     builder = _Builder(study, say, own or {})
     arms, same = _distinct(builder, {name: builder.arm(name, spec) for name, spec in study.arms.items()})
     return Plan(
@@ -58,6 +83,7 @@ def build_plan(
         talkers=(base / study.babble) if study.babble else corpus_dir() / "babble.jsonl",
         speech=builder.speech,
         same=same,
+        own=own_conditions,
     )
 
 

@@ -78,6 +78,8 @@ def _task(plan: Plan, index: int) -> dict[str, Any]:
     prompts = {arm.style: task.form.plain(item, task.shots).before for arm in plan.arms if arm.style == "plain"}
     return {
         "name": task.name,
+        "conditions": [condition.name for condition in plan.conditions_of(task)],
+        "variant_of": task.variant_of,
         "kind": task.form.kind,
         "sufficient": task.form.sufficient,
         "mode": plan.mode(task),

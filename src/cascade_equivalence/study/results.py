@@ -12,9 +12,21 @@ from cascade_equivalence.run.journal import AnswerRow, ClipRow, Journal, ReplyRo
 from cascade_equivalence.run.layout import GOLD_CONDITION, JOURNAL
 from cascade_equivalence.study.arms import Arm, arms_of
 from cascade_equivalence.study.cells import Cell, cells_of
-from cascade_equivalence.study.comparisons import POOLED, Comparison, compare_arms
+from cascade_equivalence.study.comparisons import Comparison, compare_arms
+from cascade_equivalence.study.conditions import heard_conditions
+from cascade_equivalence.study.dependence import WordsHeld, held_words
 from cascade_equivalence.study.disagreements import Disagreement, disagreements_of
+from cascade_equivalence.study.groups import POOLED, Cells
 from cascade_equivalence.study.hearing import Hearing, hearing
+from cascade_equivalence.study.noise import (
+    Change,
+    NoiseReversal,
+    SweepCrossing,
+    changes_of,
+    crossings_of,
+    reversals_of,
+)
+from cascade_equivalence.study.orders import Orders, orders_of
 from cascade_equivalence.study.retest import Retest, retest
 from cascade_equivalence.study.word_errors import WordErrors, word_errors
 from cascade_equivalence.tasks.parsing import matches_alias
@@ -23,12 +35,17 @@ __all__ = [
     "POOLED",
     "Arm",
     "Cell",
+    "Change",
     "Comparison",
     "Disagreement",
     "Hearing",
     "MatchGrade",
+    "NoiseReversal",
+    "Orders",
     "Results",
     "Retest",
+    "SweepCrossing",
+    "WordsHeld",
     "analyse",
 ]
 
@@ -48,7 +65,11 @@ class MatchGrade:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that a report shows."""
+    """All that a report shows.
+
+    tasks: as the study names them; those with options in another order are in `orders` alone. conditions: those under
+    which the item's own sound is heard; controls are in `changes` alone, and in `cells`.
+    """
 
     study: Mapping[str, Any]
     tasks: tuple[Mapping[str, Any], ...]
@@ -68,6 +89,16 @@ class Results:
     hearing: Mapping[str, Hearing] | None = None
     """Arm → proof of hearing; None in journals from before there was one."""
     retests: tuple[Retest, ...] = ()
+    changes: tuple[Change, ...] = ()
+    reversals: tuple[NoiseReversal, ...] = ()
+    crossings: tuple[SweepCrossing, ...] = ()
+    orders: tuple[Orders, ...] = ()
+    held_words: tuple[WordsHeld, ...] = ()
+
+    @property
+    def controls(self) -> tuple[Change, ...]:
+        """What the arms answer without the item's own sound."""
+        return tuple(change for change in self.changes if change.control)
 
     def cell(self, task: str, condition: str, arm: str) -> Cell | None:
         """The cell; the gold arm's is the same under every condition."""
@@ -84,7 +115,7 @@ def analyse(directory: Path) -> Results:
         study = journal.fact("study")
         if study is None:
             raise RunError(f"{directory}: the run has not recorded its study yet; run it first")
-        tasks, wanted = journal.fact("tasks"), journal.fact("wanted")
+        recorded_tasks, wanted = journal.fact("tasks"), journal.fact("wanted")
         recorded = journal.fact("arms")
         arms = arms_of(study, recorded, journal.fact("identities"), journal.facts("latency:"))
         answers = journal.rows(AnswerRow)
@@ -100,16 +131,21 @@ def analyse(directory: Path) -> Results:
     given = {arm: {task: [answers.get(k) for k in keys] for task, keys in per.items()} for arm, per in wanted.items()}
     if not any(row for per in given.values() for rows in per.values() for row in rows):
         raise RunError(f"{directory}: no answers in the journal yet; run the study again to go on")
-    conditions = tuple(study["conditions"])
+    # Journals from before tasks had conditions of their own name neither.
+    every = [{"conditions": study["conditions"], "variant_of": None} | task for task in recorded_tasks]
+    tasks, variants = [t for t in every if not t["variant_of"]], [t for t in every if t["variant_of"]]
+    conditions = heard_conditions(tasks)
     cells = tuple(
         cell
         for task in tasks
         for arm in arms
-        for cell in cells_of(task, arm, given[arm.name][task["name"]], conditions)
+        for cell in cells_of(task, arm, given[arm.name][task["name"]], task["conditions"])
     )
+    permuted = _permuted(tasks, variants, arms, given)
+    by_group = Cells(study, cells)
     proofs = {name: _hearing(tasks, fact) for name, fact in heard.items() if fact}
     withheld = _withheld(arms, proofs)
-    comparisons = compare_arms(study, tasks, arms, cells, withheld)
+    comparisons = compare_arms(study, tasks, arms, by_group, withheld)
     used = {row.clip for per in given.values() for rows in per.values() for row in rows if row and row.clip}
     speech = {arm.name for arm in arms if arm.kind == "speech"}
     return Results(
@@ -124,11 +160,37 @@ def analyse(directory: Path) -> Results:
         disagreements=disagreements_of(tasks, conditions, speech, given, replies, comparisons),
         snr=_snr([row for row in clips.values() if row.sha256 in used]),
         compute_s={arm: _seconds(per, replies, transcripts) for arm, per in given.items()},
-        failures=(*withheld.values(), *_failures(study, cells)),
+        failures=(*withheld.values(), *_failures(study, (*cells, *permuted.values()))),
         matches=matches,
         hearing=None if recorded is None else proofs,
         retests=tuple(r for arm in arms for r in retest(arm, repeated.get(arm.name), tasks, given[arm.name], study)),
+        changes=changes_of(tasks, arms, by_group),
+        reversals=reversals_of(study, tasks, arms, by_group, withheld),
+        crossings=crossings_of(study, tasks, arms, by_group, withheld),
+        orders=orders_of(tasks, variants, arms, by_group, permuted),
+        held_words=held_words(tasks, arms, by_group, study["seed"]),
     )
+
+
+def _permuted(
+    tasks: list[dict[str, Any]],
+    variants: list[dict[str, Any]],
+    arms: tuple[Arm, ...],
+    given: Mapping[str, Mapping[str, list[AnswerRow | None]]],
+) -> dict[tuple[str, str], Cell]:
+    """(variant, arm) → its cell, the labels numbered as the task itself numbers them."""
+    by_name = {task["name"]: task for task in tasks}
+    return {
+        (variant["name"], arm.name): cell
+        for variant in variants
+        for arm in arms
+        for cell in cells_of(
+            by_name[variant["variant_of"]] | {"name": variant["name"]},
+            arm,
+            given[arm.name][variant["name"]],
+            variant["conditions"],
+        )
+    }
 
 
 def _hearing(tasks: list[Mapping[str, Any]], fact: Mapping[str, Any]) -> Hearing:

@@ -6,14 +6,17 @@ import difflib
 from collections.abc import Container
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cascade_equivalence.errors import UsageError
 
-PRESETS = ("pocket",)
+PRESETS = ("pocket", "pocket-full")
+
+
+Seed = Annotated[int, Field(ge=0)]
 
 
 class _Strict(BaseModel):
@@ -60,16 +63,32 @@ class ArmSpec(_Strict):
 
 
 class TaskSpec(_Strict):
-    """A task of one's own. `name` gives the wording if it is one of the shipped forms'; `voice` speaks text items."""
+    """A shipped task (`task`) or one of one's own (`manifest`) with what is particular to it.
 
-    manifest: Path
+    `name` gives the wording if it is one of the shipped forms'; `voice` speaks text items. `conditions`, `limit` and
+    `permute` stand for the study's own on this task.
+    """
+
+    task: str | None = None
+    manifest: Path | None = None
     voice: str | None = None
     name: str | None = None
     where: dict[str, Any] = Field(default_factory=dict)
+    conditions: list[str] | None = Field(default=None, min_length=1)
+    limit: int | None = Field(default=None, ge=1)
+    permute: list[Seed] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> TaskSpec:
+        if (self.task is None) == (self.manifest is None):
+            raise ValueError("an entry of tasks has exactly one of task: <shipped task>, manifest: <file>")
+        if self.task is not None and (self.name is not None or self.voice is not None):
+            raise ValueError(f"task '{self.task}' ships with its name and speech; name: and voice: are for a manifest")
+        return self
 
     def title(self) -> str:
         """Its name in tables."""
-        return self.name or self.manifest.stem
+        return self.name or self.task or (self.manifest.stem if self.manifest else "")
 
 
 class Pairs(_Strict):
@@ -93,6 +112,7 @@ class Study(_Strict):
     margin: float = Field(default=0.03, gt=0, lt=1)
     resamples: int = Field(default=10_000, ge=100)
     invalid_limit: float = Field(default=0.5, ge=0, le=1)
+    permute: list[Seed] = Field(default_factory=list)
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"

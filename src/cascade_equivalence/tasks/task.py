@@ -17,12 +17,16 @@ from cascade_equivalence.tasks.manifest import read_manifest
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`items` are evaluated; `dev` gives shots and calibration and is never evaluated."""
+    """`items` are evaluated; `dev` gives shots and calibration and is never evaluated.
+
+    variant_of: name of the task that this one is with its options in another order.
+    """
 
     name: str
     form: Form
     items: tuple[Item, ...]
     dev: tuple[Item, ...]
+    variant_of: str | None = None
 
     @property
     def shots(self) -> tuple[Item, ...]:
