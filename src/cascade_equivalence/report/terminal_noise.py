@@ -47,7 +47,7 @@ def drops(results: Results) -> Iterator[Table | Text]:
 
 
 def reversals(results: Results) -> Iterator[Table | Text]:
-    """Speech LLMs against cascades: how the difference changes (pooled where there is a pool), and where it reverses."""
+    """Speech LLMs against cascades: how the difference changes, of pooled tasks where there are any, and crossings."""
     found = noise.pairs(results)
     brief = any(pair.task == POOLED for pair in found)
     if brief:
