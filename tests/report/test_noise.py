@@ -19,7 +19,8 @@ CONTROLS = ["silence", "swap", "no-audio"]
 
 def answers(arm, name, condition, i):
     """The speech LLM errs more the harder it gets, follows the sound, and is led by the order of options."""
-    right, other = LABELS[i % 4], LABELS[(i + 1) % 4]
+    labels = LABELS[:2] if name == "sentiment" else LABELS
+    right, other = labels[i % len(labels)], labels[(i + 1) % len(labels)]
     if arm == "speech" and condition in CONTROLS:
         return "a"
     level = SWEEP.index(condition) + 1 if condition in SWEEP else 0

@@ -239,6 +239,8 @@ def _word_errors(results: Results) -> Iterator[Table | Text]:
         made = table("task", "asr", "n", *conditions)
         for (asr, task), _ in groupby(results.word_errors, key=lambda w: (w.asr, w.task)):
             cells = [found.get((asr, task, condition)) for condition in conditions]
+            if not any(cells):
+                continue
             sizes = list(dict.fromkeys(str(cell.n) for cell in cells if cell))
             made.add_row(
                 plain(task),

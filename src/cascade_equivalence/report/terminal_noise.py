@@ -11,7 +11,7 @@ from cascade_equivalence.report import noise, numbers
 from cascade_equivalence.report.console import chunks, estimate, heading, plain, table
 from cascade_equivalence.report.curves import in_noise_order
 from cascade_equivalence.report.headline import title_of
-from cascade_equivalence.study.results import Results
+from cascade_equivalence.study.results import POOLED, Results
 
 _POINTS = 22
 """Width of `+10.3 −10.2 to +30.1` with the gap after it."""
@@ -47,8 +47,11 @@ def drops(results: Results) -> Iterator[Table | Text]:
 
 
 def reversals(results: Results) -> Iterator[Table | Text]:
-    """Speech LLMs against cascades: how the difference changes, and where it reverses."""
+    """Speech LLMs against cascades: how the difference changes, of pooled tasks where there are any, and crossings."""
     found = noise.pairs(results)
+    brief = any(pair.task == POOLED for pair in found)
+    if brief:
+        found = [pair for pair in found if pair.task == POOLED or pair.crossings]
     if not found:
         return
     yield heading("reversal", "difference left − right, points: clean, noisy, clean − noisy; 95 % intervals")
@@ -57,6 +60,10 @@ def reversals(results: Results) -> Iterator[Table | Text]:
             plain(f"{title_of(pair.task, results)}: {pair.left} against {pair.right}", "bold"),
             ("" if pair.family else "  another language model", "yellow"),
         )
+        if brief and pair.task != POOLED:
+            for sentence in pair.crossings:
+                yield plain(f"  {sentence}")
+            continue
         made = table("", "n", "clean", "noisy", "change", "")
         for row, _, _ in pair.rows:
             made.add_row(
