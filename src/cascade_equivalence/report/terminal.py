@@ -12,6 +12,7 @@ from rich.text import Text
 from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered, ordered_comparisons
+from cascade_equivalence.report.mechanism import insides
 from cascade_equivalence.report.overlaps import overlap_of
 from cascade_equivalence.report.proofs import (
     NO_GATE,
@@ -41,7 +42,7 @@ def print_summary(results: Results, console: Console) -> None:
         # A file or pipe has no width of its own; the one assumed for it would break the tables.
         console.width = max(width, _WIDTH)
     try:
-        parts = (_identities, _matches, _hearing, _self_agreement, _accuracies, _comparisons, _word_errors)
+        parts = (_identities, _matches, _hearing, _self_agreement, _accuracies, _comparisons, _word_errors, _inside)
         for number, lines in enumerate(filter(None, (list(part(results)) for part in parts))):
             if number:
                 console.print()
@@ -250,6 +251,18 @@ def _word_errors(results: Results) -> Iterator[Table | Text]:
                 ),
             )
         yield table
+
+
+def _inside(results: Results) -> Iterator[Table | Text]:
+    found = insides(results)
+    if not found:
+        return
+    yield _heading("inside the speech llms", "tables and pictures are in the HTML report")
+    for inside in found:
+        yield _plain(inside.arm, "bold")
+        if inside.nature:
+            yield _plain(f"  {inside.nature}", "dim")
+        yield from (_plain(f"  {line}") for line in inside.lines)
 
 
 def _chunks(conditions: Sequence[str], *first: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ class Results:
     hearing: Mapping[str, Hearing] | None = None
     """Arm → proof of hearing; None in journals from before there was one."""
     retests: tuple[Retest, ...] = ()
+    mechanism: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """Arm → analysis → what it found (`study.mechanism.results` reads it)."""
 
     def cell(self, task: str, condition: str, arm: str) -> Cell | None:
         """The cell; the gold arm's is the same under every condition."""
@@ -94,6 +96,7 @@ def analyse(directory: Path) -> Results:
         environment = journal.fact("environment", {})
         matches = tuple(MatchGrade(**match) for match in journal.fact("matches", []))
         heard = {arm.name: journal.fact(arm.hearing_key) for arm in arms if arm.hearing_key}
+        inside = {name: _found(journal, arm.get("mechanism") or {}) for name, arm in (recorded or {}).items()}
         repeated = {arm.name: journal.fact(arm.retest_key) for arm in arms if arm.retest_key}
     finally:
         journal.close()
@@ -128,7 +131,13 @@ def analyse(directory: Path) -> Results:
         matches=matches,
         hearing=None if recorded is None else proofs,
         retests=tuple(r for arm in arms for r in retest(arm, repeated.get(arm.name), tasks, given[arm.name], study)),
+        mechanism=inside,
     )
+
+
+def _found(journal: Journal, keys: Mapping[str, str]) -> dict[str, Any]:
+    """Analysis → its fact, of those that have run."""
+    return {name: fact for name, key in keys.items() if (fact := journal.fact(key)) is not None}
 
 
 def _hearing(tasks: list[Mapping[str, Any]], fact: Mapping[str, Any]) -> Hearing:
