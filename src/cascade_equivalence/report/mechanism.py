@@ -171,9 +171,9 @@ def _lens(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
         lines.append(said)
     note = (
         "Content words read at audio positions: share that was said (precision) and share of what was said that is "
-        "read (recall), against the words of other clips. On text: share of held-out plain-text positions where the reader "
-        "names the token there (the logit lens: that token or the next). Where it is blind on text it says nothing "
-        f"about speech. Both readouts are fitted on {fact['sentences']} sentences of plain text only."
+        "read (recall), against the words of other clips. On text: share of held-out plain-text positions where the "
+        "reader names the token there (the logit lens: that token or the next). Where it is blind on text it says "
+        f"nothing about speech. Both readouts are fitted on {fact['sentences']} sentences of plain text only."
     )
     if "lens" in paper:
         note += " Published, logit lens: " + ", ".join(f"layer {k} {v:.3f}" for k, v in paper["lens"].items()) + "."
@@ -228,9 +228,9 @@ def _erasure(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
         f"Forced choice over {len(fact['trials'])} trials with Wilson's 95 % intervals; generation over "
         f"{fact['generated_on']}. Erased at layers {', '.join(map(str, fact['layers']))} at once, prefill and "
         f"decoding. Fitted on {fact['fit']} utterances ({fact['fit_rows']} positions, {fact['fit_outside']} utterances "
-        "with words that the study does not evaluate, none with those of a trial). Perplexity of plain text with the eraser at "
-        "every position, as a multiple of that without; erasing at audio positions alone leaves plain text as it is. "
-        "Variance removed: mean over layers."
+        "with words that the study does not evaluate, none with those of a trial). Perplexity of plain text with the "
+        "eraser at every position, as a multiple of that without; erasing at audio positions alone leaves plain text as it "
+        "is. Variance removed: mean over layers."
     )
     columns = (
         *("Erased", "Where", "Forced choice, %", "Answers kept, %", "Generated, %", "Parsed, %"),

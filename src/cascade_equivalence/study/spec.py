@@ -88,7 +88,7 @@ class Study(_Strict):
     models: dict[str, ModelSpec]
     arms: dict[str, ArmSpec] = Field(min_length=1)
     comparisons: Literal["matched"] | Pairs = "matched"
-    analyses: list[Literal["agreement"] | Analysis] = Field(default_factory=lambda: ["agreement"])  # type: ignore[arg-type]
+    analyses: list[Literal["agreement", Analysis]] = Field(default_factory=lambda: ["agreement"])  # type: ignore[arg-type]
     mechanism: MechanismSpec = Field(default_factory=MechanismSpec)
     answer: Literal["labels", "generate"] = "labels"
     babble: Path | None = None
