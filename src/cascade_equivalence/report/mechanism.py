@@ -229,7 +229,7 @@ def _erasure(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
         f"{fact['generated_on']}. Erased at layers {', '.join(map(str, fact['layers']))} at once, prefill and "
         f"decoding. Fitted on {fact['fit']} utterances ({fact['fit_rows']} positions, {fact['fit_outside']} utterances "
         "with words that the study does not evaluate, none with those of a trial). Perplexity of plain text with the "
-        "eraser at every position, as a multiple of that without; erasing at audio positions alone leaves plain text as it "
+        "eraser at every position, as a multiple of that without; erasing at audio positions alone leaves it as it "
         "is. Variance removed: mean over layers."
     )
     columns = (
