@@ -92,6 +92,7 @@ def facts(token: str = "word") -> dict[str, dict[str, Any]]:
             "fit_outside": 900,
             "fit_rows": 30000,
             "layers": [0, 4],
+            "left_out": {"variance-matched": "layer 4: out of reach"},
             "conditions": conditions,
             "ranks": dict.fromkeys(names, 64),
             "removed": dict.fromkeys(names, 0.25),
@@ -128,7 +129,13 @@ def test_both_reports_say_the_findings(tmp_path: Path) -> None:
     ):
         assert said in text
         assert said in page
-    for said in ("as the paper’s Table 7", "900 utterances with words", "2 seeds 0.0–100.0", "encoder 0"):
+    for said in (
+        "as the paper’s Table 7",
+        "900 utterances with words",
+        "2 seeds 0.0–100.0",
+        "same variance, layer 4: out of reach",
+        "encoder 0",
+    ):
         assert said in page
 
 

@@ -232,6 +232,8 @@ def _erasure(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
         "eraser at every position, as a multiple of that without; erasing at audio positions alone leaves it as it "
         "is. Variance removed: mean over layers."
     )
+    for name, reason in fact["left_out"].items():
+        note += f" Left out: {CONDITIONS[name]}, {reason}."
     columns = (
         *("Erased", "Where", "Forced choice, %", "Answers kept, %", "Generated, %", "Parsed, %"),
         *("Perplexity ×", "Rank", "Variance removed, %"),

@@ -38,6 +38,13 @@ def test_trials_are_of_closed_tasks_evenly(plan: Plan) -> None:
     assert (names.count("topic"), names.count("sentiment"), len(names)) == (15, 15, 30)
 
 
+def test_tasks_may_be_chosen_among_closed_ones(plan: Plan) -> None:
+    chosen = evaluated(plan, MechanismSpec(trials=10, tasks=["sentiment"]))
+    assert {task.name for task, _ in chosen} == {"sentiment"}
+    with pytest.raises(UsageError, match=r"'trivia' is no closed task .* there are: topic, sentiment"):
+        evaluated(plan, MechanismSpec(tasks=["trivia"]))
+
+
 def test_a_thousand_utterances_without_the_words_of_any_trial(plan: Plan) -> None:
     settings = MechanismSpec(trials=60, fit=1000)
     said = {spoken_words(item.text) for _, item in evaluated(plan, settings)}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cascade_equivalence.audio.clip import RATE, Clip
+from cascade_equivalence.errors import AnalysisError
 from cascade_equivalence.mechanism.concepts import repeated, text_proxy
 from cascade_equivalence.mechanism.ctc_probe import bags, ctc_probe, sufficient_rate
 from cascade_equivalence.mechanism.erasure import LeaceEraser
@@ -92,12 +93,16 @@ class Concepts:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Condition → layer → eraser, float32, and what each takes away. rows: positions it was fitted on."""
+    """Condition → layer → eraser, float32, and what each takes away.
+
+    rows: positions it was fitted on. left_out: condition → why it could not be fitted at all layers.
+    """
 
     erasers: Mapping[str, Mapping[int, LeaceEraser]]
     shares: Mapping[str, Mapping[int, float]]
     ranks: Mapping[str, Mapping[int, int]]
     rows: int
+    left_out: Mapping[str, str]
 
 
 def fit_all(session: Session) -> tuple[Fitted, Concepts]:
@@ -108,6 +113,7 @@ def fit_all(session: Session) -> tuple[Fitted, Concepts]:
     erasers: dict[str, dict[int, LeaceEraser]] = {}
     shares: dict[str, dict[int, float]] = {}
     ranks: dict[str, dict[int, int]] = {}
+    left_out: dict[str, str] = {}
     permuted = permuted_over_utterances(concepts.targets["proxy"], concepts.utterances, 0)
     for layer in layers:
         states = session.fit_states(layer)
@@ -122,14 +128,19 @@ def fit_all(session: Session) -> tuple[Fitted, Concepts]:
         for seed in range(settings.seeds):
             made[f"random {seed + 1}"] = random_eraser(stacked.shape[1], rank, seed, bias)
         covariance = torch.cov(stacked.T)
-        made["variance-matched"] = variance_matched_eraser(covariance, rank, model.removed, 0, bias)
+        try:
+            made["variance-matched"] = variance_matched_eraser(covariance, rank, model.removed, 0, bias)
+        except AnalysisError as error:
+            left_out["variance-matched"] = f"layer {layer}: {error}"
         total = float(torch.diagonal(covariance).sum())
         for name, eraser in made.items():
             erasers.setdefault(name, {})[layer] = eraser.to("cpu", torch.float32)
             ranks.setdefault(name, {})[layer] = eraser.rank
             moved = stacked - eraser(stacked)
             shares.setdefault(name, {})[layer] = float(moved.var(0).sum()) / total
-    return Fitted(erasers, shares, ranks, int(sum(concepts.positions))), concepts
+    for name in left_out:
+        erasers.pop(name, None)
+    return Fitted(erasers, shares, ranks, int(sum(concepts.positions)), left_out), concepts
 
 
 def _fit(states: Tensor, targets: Mapping[str, Tensor]) -> dict[str, FittedErasure]:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from cascade_equivalence.mechanism.erasure import LeaceEraser
+from cascade_equivalence.mechanism.fitting import fit_erasure, random_eraser
 from cascade_equivalence.mechanism.interventions import Scope, erasing
-from cascade_equivalence.mechanism.probes import probe
-from cascade_equivalence.study.mechanism.concepts import Concepts, Fitted, fit_all
+from cascade_equivalence.mechanism.probes import mlp_probe, ridge_probe
+from cascade_equivalence.mechanism.splits import Split, split_by_group
+from cascade_equivalence.study.mechanism.concepts import Concepts, fit_all
 from cascade_equivalence.study.mechanism.material import sentences
 from cascade_equivalence.study.mechanism.session import Session
 from cascade_equivalence.systems.backbone import Query
@@ -44,11 +45,12 @@ def erasure(session: Session) -> dict[str, Any]:
         "fit_words": sum(u.first for u in session.pool),
         "fit_rows": fitted.rows,
         "layers": list(session.bench.layers),
+        "left_out": dict(fitted.left_out),
         "conditions": conditions,
         "ranks": {name: max(by.values()) for name, by in fitted.ranks.items()},
         "removed": {name: float(np.mean(list(by.values()))) for name, by in fitted.shares.items()},
         "damage": damage,
-        "decodability": _decodability(session, fitted, concepts),
+        "decodability": _decodability(session, concepts),
     }
 
 
@@ -105,22 +107,32 @@ def _perplexities(session: Session, texts: Sequence[str], erasers: Mapping[int, 
     return found
 
 
-def _decodability(session: Session, fitted: Fitted, concepts: Concepts) -> list[dict[str, Any]]:
+def _decodability(session: Session, concepts: Concepts) -> list[dict[str, Any]]:
     """R² of the proxy's leading components on held-out utterances, linear and MLP, before and after erasure.
 
-    Of each layer's own states, so that what one eraser leaves is not mixed with what others did below it.
+    Of each layer's own states, so that what one eraser leaves is not mixed with what others did below it; the erasers
+    are fitted again without the held-out fifth of the utterances, on which erasure would be exact by construction.
     """
-    rows = np.sort(np.random.default_rng(0).permutation(fitted.rows)[:DECODED_ROWS])
-    target = concepts.targets["proxy"][torch.from_numpy(rows), :DECODED_COLUMNS].numpy()
+    split = split_by_group(concepts.utterances, 0.2, 0)
+    rng = np.random.default_rng(0)
+    train = np.sort(rng.permutation(split.train)[: DECODED_ROWS * 4 // 5])
+    test = np.sort(rng.permutation(split.test)[: DECODED_ROWS // 5])
+    rows = torch.from_numpy(np.concatenate([train, test]))
+    parts = Split(np.arange(len(train)), np.arange(len(train), len(rows)))
+    proxy = concepts.targets["proxy"]
+    target, groups = proxy[rows, :DECODED_COLUMNS].numpy(), concepts.utterances[rows.numpy()]
     layers = session.bench.layers
     places = np.linspace(0, len(layers) - 1, session.settings.decode + 2).round().astype(int)[1:-1]
     found = []
     for layer in sorted({layers[i] for i in places}):
-        states: Tensor = torch.cat(session.fit_states(layer))[torch.from_numpy(rows)]
-        for name in ("none", "proxy", "random 1", "variance-matched"):
-            if name != "none" and name not in fitted.erasers:
-                continue
-            seen = states if name == "none" else fitted.erasers[name][layer](states)
-            out = probe(seen.numpy(), target, concepts.utterances[rows])
-            found.append({"layer": layer, "name": name, "linear": asdict(out.linear), "mlp": asdict(out.mlp)})
+        states = torch.cat(session.fit_states(layer)).double()
+        kept = torch.from_numpy(split.train)
+        fit = fit_erasure(states[kept], proxy[kept])
+        rank, bias = fit.eraser.rank, fit.eraser.bias
+        erasers = {"none": None, "proxy": fit.eraser, "random": random_eraser(states.shape[1], rank, 0, bias)}
+        for name, eraser in erasers.items():
+            seen = states[rows] if eraser is None else eraser(states[rows])
+            linear = ridge_probe(seen.numpy(), target, groups, parts)
+            mlp = mlp_probe(seen.numpy(), target, groups, parts)
+            found.append({"layer": layer, "name": name, "linear": asdict(linear), "mlp": asdict(mlp)})
     return found

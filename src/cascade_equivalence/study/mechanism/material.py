@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cascade_equivalence.errors import AnalysisError
+from cascade_equivalence.errors import AnalysisError, UsageError
 from cascade_equivalence.pocket.training.sentences import own_sentences
 from cascade_equivalence.run.fresh import choose
 from cascade_equivalence.run.plan import ArmPlan, Plan, source_of
@@ -37,14 +37,23 @@ class Utterance:
     first: bool
 
 
-def closed_tasks(plan: Plan) -> list[Task]:
-    """Tasks with choices, whose items have words and sound."""
-    return [task for task in plan.tasks if task.form.kind != "open" and any(map(_usable, task.items))]
+def analysed_tasks(plan: Plan, settings: MechanismSpec) -> list[Task]:
+    """Tasks with choices, whose items have words and sound. Raises `UsageError` for a name that is none of them."""
+    closed = [task for task in plan.tasks if task.form.kind != "open" and any(map(_usable, task.items))]
+    if settings.tasks is None:
+        return [task for task in closed if task.form.sufficient] or closed
+    there = {task.name: task for task in closed}
+    if unknown := [name for name in settings.tasks if name not in there]:
+        raise UsageError(
+            f"mechanism.tasks: '{unknown[0]}' is no closed task of the study with text and sound; there are: "
+            f"{', '.join(there) or 'none'}"
+        )
+    return [there[name] for name in settings.tasks]
 
 
 def evaluated(plan: Plan, settings: MechanismSpec) -> list[tuple[Task, Item]]:
     """The trials, the same for every arm. Raises `AnalysisError` where the study has none."""
-    tasks = closed_tasks(plan)
+    tasks = analysed_tasks(plan, settings)
     if not tasks:
         raise AnalysisError("probes, lens, implicit, erasure and patching need a closed task whose items have text")
     chosen = choose(tasks, settings.trials, "mechanism")
@@ -102,9 +111,10 @@ def analysis_key(plan: Plan, arm: ArmPlan, analysis: Analysis, settings: Mechani
 
 def analysis_keys(plan: Plan, arm: ArmPlan, analyses: Sequence[str], settings: MechanismSpec) -> Mapping[str, Any]:
     """Analysis → its fact, of a speech arm; nothing for any other arm."""
-    if not arm.speech or not closed_tasks(plan):
+    wanted = [name for name in analyses if name != "agreement"]
+    if not arm.speech or not wanted or not analysed_tasks(plan, settings):
         return {}
-    return {name: analysis_key(plan, arm, name, settings) for name in analyses if name != "agreement"}  # type: ignore[arg-type]
+    return {name: analysis_key(plan, arm, name, settings) for name in wanted}  # type: ignore[arg-type]
 
 
 def spoken_words(text: str | None) -> str:

@@ -21,7 +21,7 @@ from cascade_equivalence.run.journal import Journal
 from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.plan import ArmPlan, Plan
 from cascade_equivalence.study.mechanism.bench import Bench, States
-from cascade_equivalence.study.mechanism.material import RECIPE, Utterance, closed_tasks, evaluated, fitting_pool
+from cascade_equivalence.study.mechanism.material import RECIPE, Utterance, analysed_tasks, evaluated, fitting_pool
 from cascade_equivalence.study.mechanism.settings import MechanismSpec
 from cascade_equivalence.systems.arms import Reply, SpeechArm
 from cascade_equivalence.systems.identity import digest_of
@@ -75,8 +75,8 @@ class Session:
 
     @property
     def tasks(self) -> list[Task]:
-        """The closed tasks."""
-        return closed_tasks(self.around.plan)
+        """The tasks that are analysed."""
+        return analysed_tasks(self.around.plan, self.settings)
 
     def labels(self, trials: Sequence[tuple[Task, Item]], replies: Sequence[Reply]) -> list[str]:
         """The calibrated labels of replies."""
