@@ -37,12 +37,21 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """The best token of a position, how sure (0 to 1), and the next ones."""
+
+    token: str
+    sure: float
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
-    """Position × layer of one trial for one reader: rows are (layer, cells), a cell the token and how sure (0 to 1)."""
+    """Position × layer of one trial for one reader: rows are (layer, cells)."""
 
     title: str
     text: str
-    rows: tuple[tuple[int, tuple[tuple[str, float], ...]], ...]
+    rows: tuple[tuple[int, tuple[Read, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +305,10 @@ def _pictures(fact: Fact) -> Iterator[Picture]:
             cells = tuple(
                 (
                     row["layer"],
-                    tuple((top[0], _sure(reader, s)) for top, s in zip(row["tokens"], row["scores"], strict=True)),
+                    tuple(
+                        Read(top[0], _sure(reader, score), tuple(top[1:]))
+                        for top, score in zip(row["tokens"], row["scores"], strict=True)
+                    ),
                 )
                 for row in rows
             )
