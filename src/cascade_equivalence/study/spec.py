@@ -167,7 +167,12 @@ def narrow(study: Study, arms: list[str] | None, tasks: list[str] | None) -> Stu
     pairs = study.comparisons
     if isinstance(pairs, Pairs):
         pairs = Pairs(pairs=[pair for pair in pairs.pairs if set(pair) <= set(kept_arms)])
-    return study.model_copy(update={"arms": kept_arms, "tasks": kept_tasks, "comparisons": pairs})
+    sizes = study.mechanism
+    if sizes.tasks is not None:
+        left = [name for name in sizes.tasks if tasks is None or name in tasks]
+        sizes = sizes.model_copy(update={"tasks": left or None})
+    kept = {"arms": kept_arms, "tasks": kept_tasks, "comparisons": pairs, "mechanism": sizes}
+    return study.model_copy(update=kept)
 
 
 def _standing_alone(study: Study, arm: ArmSpec, kept: Container[str]) -> ArmSpec:

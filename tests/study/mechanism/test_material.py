@@ -17,7 +17,7 @@ from cascade_equivalence.study.mechanism.material import (
     spoken_words,
 )
 from cascade_equivalence.study.mechanism.settings import MechanismSpec
-from cascade_equivalence.study.spec import Study, load_study
+from cascade_equivalence.study.spec import Study, load_study, narrow
 from cascade_equivalence.systems.planted import deaf
 
 
@@ -84,3 +84,10 @@ def test_an_unknown_setting_names_the_valid_ones(tmp_path: Path) -> None:
     file.write_text("extends: pocket\nanalyses: [agreement, sorcery]\n", encoding="utf-8")
     with pytest.raises(UsageError, match="patching"):
         load_study(file)
+
+
+def test_a_narrowed_study_analyses_what_is_left() -> None:
+    study, _ = load_study("pocket")
+    assert study.mechanism.tasks == ["topic"]
+    assert narrow(study, None, ["topic"]).mechanism.tasks == ["topic"]
+    assert narrow(study, None, ["sentiment"]).mechanism.tasks is None
