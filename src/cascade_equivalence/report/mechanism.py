@@ -216,6 +216,7 @@ def _implicit(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
 
 def _erasure(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
     found = erased(fact)
+    written = f"; generation over {fact['generated_on']}" if fact["generated_on"] else ""
     rows = []
     for row in found:
         seeds = f"; {len(row.seeds)} seeds {_percents(row.seeds)}" if len(row.seeds) > 1 else ""
@@ -227,15 +228,15 @@ def _erasure(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
                 _shares(row.kept),
                 _shares(row.generated),
                 _shares(row.parsed),
-                _interval(row.perplexity),
+                _times(row.perplexity),
                 numbers.UNDEFINED if row.rank is None else str(row.rank),
                 numbers.percent(row.removed),
                 *([paper["leace"].get(row.name, numbers.UNDEFINED)] if "leace" in paper else []),
             )
         )
     note = (
-        f"Forced choice over {len(fact['trials'])} trials with Wilson's 95 % intervals; generation over "
-        f"{fact['generated_on']}. Erased at layers {', '.join(map(str, fact['layers']))} at once, prefill and "
+        f"Forced choice over {len(fact['trials'])} trials with Wilson's 95 % intervals{written}. "
+        f"Erased at layers {', '.join(map(str, fact['layers']))} at once, prefill and "
         f"decoding. Fitted on {fact['fit']} utterances ({fact['fit_rows']} positions, {fact['fit_outside']} utterances "
         "with words that the study does not evaluate, none with those of a trial). Perplexity of plain text with the "
         "eraser at every position, as a multiple of that without; erasing at audio positions alone leaves it as it "
@@ -335,6 +336,16 @@ def _with(value: float | None, low: float | None, high: float | None) -> str:
 
 def _interval(interval: Any) -> str:
     return _with(interval.value, interval.low, interval.high)
+
+
+def _times(interval: Any) -> str:
+    """A multiple: two decimals near 1, two figures where it is large."""
+    if interval.value is None:
+        return numbers.UNDEFINED
+    said = [
+        f"{v:.2f}" if v < 10 else f"{float(f'{v:.2g}'):,.0f}" for v in (interval.value, interval.low, interval.high)
+    ]
+    return f"{said[0]} ({said[1]}–{said[2]})".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def _r2(probe: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ sentences for it; both answer through the same LLM.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,42 +63,47 @@ def reads(llm: str) -> OwnSpeechLLM:
     return OwnSpeechLLM(llm, load, {"planted": "reads"})
 
 
+Facts = Callable[[str], dict[str, dict[str, Any]]]
+
+
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    """Analysis → arm → what it found; each analysis is run when first asked for."""
     own = {"reads": reads("llm"), "loudness": loudness("llm")}
     study = Study.model_validate(
         {
             "tasks": ["topic"],
             "models": {"llm": {"id": "smollm2-135m", "prompt": "plain"}},
             "arms": {name: {"speech_llm": name} for name in own},
-            "analyses": ["probes", "lens", "implicit", "erasure", "patching"],
             "mechanism": SIZES,
             "dtype": "float32",
         }
     )
     out = tmp_path_factory.mktemp("planted")
     plan = build_plan(study, Path.cwd(), print, own)
-    analyse_mechanism(study, plan, Models(plan, Silent()), out, Silent())
-    journal = Journal(out / JOURNAL)
-    try:
-        return {
-            arm.name: {
-                name: journal.fact(key)
-                for name, key in analysis_keys(plan, arm, study.analyses, study.mechanism).items()
-            }
-            for arm in plan.arms
-        }
-    finally:
-        journal.close()
+    models = Models(plan, Silent())
+
+    @cache
+    def found(analysis: str) -> dict[str, dict[str, Any]]:
+        one = study.model_copy(update={"analyses": [analysis]})
+        analyse_mechanism(one, plan, models, out, Silent())
+        journal = Journal(out / JOURNAL)
+        try:
+            keys = {arm.name: analysis_keys(plan, arm, [analysis], study.mechanism) for arm in plan.arms}
+            return {arm: journal.fact(key[analysis]) for arm, key in keys.items()}
+        finally:
+            journal.close()
+
+    return found
 
 
 def row(fact: dict[str, Any], **wanted: Any) -> dict[str, Any]:
     return next(r for r in fact["rows"] if all(r[key] == value for key, value in wanted.items()))
 
 
-def test_lens_reads_words_only_where_they_were_put(facts: dict[str, dict[str, Any]]) -> None:
-    with_words = row(facts["reads"]["lens"], reader="text", layer=0)
-    without = row(facts["loudness"]["lens"], reader="text", layer=0)
+def test_lens_reads_words_only_where_they_were_put(facts: Facts) -> None:
+    with_words = row(facts("lens")["reads"], reader="text", layer=0)
+    without = row(facts("lens")["loudness"], reader="text", layer=0)
     assert with_words["on_text"] > 0.5
     assert with_words["precision"] > 0.5 and with_words["p"] == 0.01
     # The planted sentences share a word with a clip now and then; other clips' words are read as often.
@@ -105,15 +111,15 @@ def test_lens_reads_words_only_where_they_were_put(facts: dict[str, dict[str, An
     assert without["precision"] - without["null_precision"] < 0.05
 
 
-def test_words_of_the_lens_give_the_answers_only_where_they_were_put(facts: dict[str, dict[str, Any]]) -> None:
-    found, _ = implicit(facts["reads"]["implicit"])
+def test_words_of_the_lens_give_the_answers_only_where_they_were_put(facts: Facts) -> None:
+    found, _ = implicit(facts("implicit")["reads"])
     first = next(r for r in found if (r.reader, r.layer) == ("text", 0))
     assert first.kappa.value is not None and first.wrong.value is not None
     assert first.kappa.value > 0.6
     assert first.wrong.value < 0.5
 
 
-def test_probes_tell_words_from_loudness(facts: dict[str, dict[str, Any]]) -> None:
+def test_probes_tell_words_from_loudness(facts: Facts) -> None:
     bag = {
         name: row(fact["probes"], layer=0, target="bag", where="llm")["linear"]["r2"] for name, fact in facts.items()
     }
@@ -121,21 +127,21 @@ def test_probes_tell_words_from_loudness(facts: dict[str, dict[str, Any]]) -> No
     assert bag["loudness"] < 0.2
 
 
-def test_erasing_text_breaks_the_one_that_reads(facts: dict[str, dict[str, Any]]) -> None:
-    found = {r.name: r for r in erased(facts["reads"]["erasure"])}
+def test_erasing_text_breaks_the_one_that_reads(facts: Facts) -> None:
+    found = {r.name: r for r in erased(facts("erasure")["reads"])}
     for name in ("random", "variance-matched", "permuted"):
         assert (found["proxy"].kept.value or 0) <= (found[name].kept.value or 0)
     assert (found["random"].kept.value or 0) > 0.7
     assert (found["none"].kept.value, found["none"].perplexity.value) == (1.0, 1.0)
-    left = {r["name"]: r for r in facts["reads"]["erasure"]["decodability"]}
+    left = {r["name"]: r for r in facts("erasure")["reads"]["decodability"]}
     assert left["proxy"]["linear"]["r2"] < 0.2 < left["none"]["linear"]["r2"]
 
 
-def test_patching_finds_a_hand_off_between_the_first_and_last_layer(facts: dict[str, dict[str, Any]]) -> None:
-    for fact in facts.values():
-        rows, edge = patched(fact["patching"]), hand_off(fact["patching"])
+def test_patching_finds_a_hand_off_between_the_first_and_last_layer(facts: Facts) -> None:
+    for fact in facts("patching").values():
+        rows, edge = patched(fact), hand_off(fact)
         assert edge is not None
         # Nothing behind the last block reads the audio positions any more.
         assert rows[-1].follows.value == 0.0
         assert rows[-1].stays.value == 1.0
-    assert (patched(facts["reads"]["patching"])[0].follows.value or 0) > 0.5
+    assert (patched(facts("patching")["reads"])[0].follows.value or 0) > 0.5
