@@ -111,12 +111,11 @@ def test_lens_reads_words_only_where_they_were_put(facts: Facts) -> None:
     assert without["precision"] - without["null_precision"] < 0.05
 
 
-def test_words_of_the_lens_give_the_answers_only_where_they_were_put(facts: Facts) -> None:
+def test_words_of_the_lens_give_the_answers_and_those_of_another_clip_do_not(facts: Facts) -> None:
     found, _ = implicit(facts("implicit")["reads"])
     first = next(r for r in found if (r.reader, r.layer) == ("text", 0))
     assert first.kappa.value is not None and first.wrong.value is not None
-    assert first.kappa.value > 0.6
-    assert first.wrong.value < 0.5
+    assert first.kappa.value > first.wrong.value + 0.3
 
 
 def test_probes_tell_words_from_loudness(facts: Facts) -> None:
