@@ -43,7 +43,12 @@ def main(args: argparse.Namespace) -> int:
     reporter = ConsoleReporter(console)
     plan = build_plan(study, base, reporter.say)
     record(study, plan, directory)
-    execute(plan, Models(plan, reporter), directory, reporter)
+    models = Models(plan, reporter)
+    execute(plan, models, directory, reporter)
+    if set(study.analyses) - {"agreement"}:
+        from cascade_equivalence.study.mechanism.execute import analyse_mechanism
+
+        analyse_mechanism(study, plan, models, directory, reporter)
 
     from cascade_equivalence.commands.report import write
 

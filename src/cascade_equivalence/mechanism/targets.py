@@ -28,13 +28,16 @@ def energy(samples: NDArray[np.floating], rate: int, positions: int, step: float
     return logarithm
 
 
-def position_pitch(samples: NDArray[np.floating], rate: int, positions: int, step: float) -> Floats:
+def position_pitch(
+    samples: NDArray[np.floating], rate: int, positions: int, step: float, track: Floats | None = None
+) -> Floats:
     """log2 of F0 in Hz, averaged over each position's voiced frames, shape (positions,).
 
+    track: `pitch` of the samples, where it is known already.
     NaN where fewer than half of the window's frames are voiced: leave those positions out of the probe.
     """
     starts, ends = _windows(len(samples) / rate, positions, step)
-    frames = np.log2(pitch(samples, rate))
+    frames = np.log2(pitch(samples, rate) if track is None else track)
     times = HOP * np.arange(len(frames))
     averages = np.full(positions, np.nan)
     for position, (start, end) in enumerate(zip(starts, ends, strict=True)):

@@ -24,6 +24,7 @@ from cascade_equivalence.report.caveats import caveats
 from cascade_equivalence.report.curves import COLOURS, curves, in_noise_order
 from cascade_equivalence.report.headline import headline, title_of
 from cascade_equivalence.report.latency import latencies
+from cascade_equivalence.report.mechanism import insides
 from cascade_equivalence.report.overlaps import Overlap, overlaps
 from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.results import POOLED, Cell, Comparison, Results
@@ -127,6 +128,7 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "orders_note": noise.ORDERS_NOTE,
         "asr_names": {arm.asr_key: arm.asr["name"] for arm in results.arms if arm.asr},
         "latencies": latencies(results),
+        "insides": insides(results),
         "answers": {arm.name: sum(c.n for c in results.cells if c.arm == arm.name) for arm in results.arms},
         "cards": cards(results, directory),
         "caveats": caveats(results),

@@ -13,6 +13,7 @@ from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered, ordered_comparisons
 from cascade_equivalence.report.console import WIDTH, chunks, estimate, heading, plain, table
+from cascade_equivalence.report.mechanism import insides
 from cascade_equivalence.report.overlaps import overlap_of
 from cascade_equivalence.report.proofs import (
     NO_GATE,
@@ -40,7 +41,7 @@ def print_summary(results: Results, console: Console) -> None:
     try:
         parts = (
             _identities, _matches, _hearing, _self_agreement, _accuracies, controls, _comparisons, drops, reversals,
-            _word_errors, orders, held_words,
+            _word_errors, orders, held_words, _inside,
         )  # fmt: skip
         for number, lines in enumerate(filter(None, (list(part(results)) for part in parts))):
             if number:
@@ -254,3 +255,15 @@ def _word_errors(results: Results) -> Iterator[Table | Text]:
                 ),
             )
         yield made
+
+
+def _inside(results: Results) -> Iterator[Table | Text]:
+    found = insides(results)
+    if not found:
+        return
+    yield heading("inside the speech llms", "tables and pictures are in the HTML report")
+    for inside in found:
+        yield plain(inside.arm, "bold")
+        if inside.nature:
+            yield plain(f"  {inside.nature}", "dim")
+        yield from (plain(f"  {line}") for line in inside.lines)

@@ -8,6 +8,8 @@ undisturbed run would have made.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -28,12 +30,12 @@ from cascade_equivalence.run.retest import repeat_answers
 from cascade_equivalence.systems.identity import environment
 
 
-def execute(plan: Plan, models: Models, directory: Path, reporter: Reporter) -> None:
-    """Do what the journal in `directory` lacks. Raises `RunError`, `AudioError` or `ModelError`; what was
-    committed before stays, and the same call goes on from there."""
-    directory.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def working(directory: Path) -> Iterator[None]:
+    """Hold a run directory, made where it is missing, against other processes. Raises `RunError`."""
     lock = FileLock(directory / "run.lock")
     try:
+        directory.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise RunError(
@@ -42,6 +44,15 @@ def execute(plan: Plan, models: Models, directory: Path, reporter: Reporter) -> 
     except OSError as error:
         raise RunError(f"{directory}: cannot be written ({error})") from None
     try:
+        yield
+    finally:
+        lock.release()
+
+
+def execute(plan: Plan, models: Models, directory: Path, reporter: Reporter) -> None:
+    """Do what the journal in `directory` lacks. Raises `RunError`, `AudioError` or `ModelError`; what was
+    committed before stays, and the same call goes on from there."""
+    with working(directory):
         journal = Journal(directory / JOURNAL)
         try:
             journal.put_fact("environment", environment())
@@ -57,8 +68,6 @@ def execute(plan: Plan, models: Models, directory: Path, reporter: Reporter) -> 
             repeat_answers(plan, clips, journal, store, models, reporter)
         finally:
             journal.close()
-    finally:
-        lock.release()
 
 
 def transcribe(

@@ -11,6 +11,7 @@ from cascade_equivalence.run.journal import Journal
 from cascade_equivalence.run.layout import JOURNAL
 from cascade_equivalence.run.plan import ArmPlan, Plan
 from cascade_equivalence.run.retest import retest_key
+from cascade_equivalence.study.mechanism.material import analysis_keys
 from cascade_equivalence.study.spec import Study
 from cascade_equivalence.systems.match import Weights, match
 
@@ -22,7 +23,7 @@ def record(study: Study, plan: Plan, directory: Path) -> None:
     journal.put_fact("study", study.model_dump(mode="json"))
     journal.put_fact("tasks", [_task(plan, index) for index in range(len(plan.tasks))])
     journal.put_fact("identities", {name: asdict(m.identity) for name, m in plan.models.items()})
-    journal.put_fact("arms", {arm.name: _arm(plan, arm) for arm in plan.arms})
+    journal.put_fact("arms", {arm.name: _arm(study, plan, arm) for arm in plan.arms})
     journal.put_fact("matches", _matches(plan))
     journal.put_fact(
         "wanted",
@@ -36,7 +37,7 @@ def record(study: Study, plan: Plan, directory: Path) -> None:
     journal.close()
 
 
-def _arm(plan: Plan, arm: ArmPlan) -> dict[str, Any]:
+def _arm(study: Study, plan: Plan, arm: ArmPlan) -> dict[str, Any]:
     speech = plan.speech[arm.speech] if arm.speech else None
     return {
         "kind": "speech" if speech else "cascade" if arm.asr else "gold",
@@ -48,6 +49,7 @@ def _arm(plan: Plan, arm: ArmPlan) -> dict[str, Any]:
         "same": [name for name, other in plan.same.items() if other == arm.name],
         "hearing": hearing_key(plan, arm) if arm.hears else None,
         "retest": retest_key(plan, arm),
+        "mechanism": analysis_keys(plan, arm, study.analyses, study.mechanism),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,8 @@ class Results:
     crossings: tuple[SweepCrossing, ...] = ()
     orders: tuple[Orders, ...] = ()
     held_words: tuple[WordsHeld, ...] = ()
+    mechanism: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """Arm → analysis → what it found (`study.mechanism.results` reads it)."""
 
     @property
     def controls(self) -> tuple[Change, ...]:
@@ -125,6 +127,7 @@ def analyse(directory: Path) -> Results:
         environment = journal.fact("environment", {})
         matches = tuple(MatchGrade(**match) for match in journal.fact("matches", []))
         heard = {arm.name: journal.fact(arm.hearing_key) for arm in arms if arm.hearing_key}
+        inside = {name: _found(journal, arm.get("mechanism") or {}) for name, arm in (recorded or {}).items()}
         repeated = {arm.name: journal.fact(arm.retest_key) for arm in arms if arm.retest_key}
     finally:
         journal.close()
@@ -169,6 +172,7 @@ def analyse(directory: Path) -> Results:
         crossings=crossings_of(study, tasks, arms, by_group, withheld),
         orders=orders_of(tasks, variants, arms, by_group, permuted),
         held_words=held_words(tasks, arms, by_group, study["seed"]),
+        mechanism=inside,
     )
 
 
@@ -191,6 +195,11 @@ def _permuted(
             variant["conditions"],
         )
     }
+
+
+def _found(journal: Journal, keys: Mapping[str, str]) -> dict[str, Any]:
+    """Analysis → its fact, of those that have run."""
+    return {name: fact for name, key in keys.items() if (fact := journal.fact(key)) is not None}
 
 
 def _hearing(tasks: list[Mapping[str, Any]], fact: Mapping[str, Any]) -> Hearing:

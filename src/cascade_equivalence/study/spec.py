@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cascade_equivalence.errors import UsageError
+from cascade_equivalence.study.mechanism.settings import Analysis, MechanismSpec
 
 PRESETS = ("pocket", "pocket-full")
 
@@ -106,7 +107,8 @@ class Study(_Strict):
     models: dict[str, ModelSpec]
     arms: dict[str, ArmSpec] = Field(min_length=1)
     comparisons: Literal["matched"] | Pairs = "matched"
-    analyses: list[Literal["agreement"]] = Field(default_factory=lambda: ["agreement"])  # type: ignore[arg-type]
+    analyses: list[Literal["agreement", Analysis]] = Field(default_factory=lambda: ["agreement"])  # type: ignore[arg-type]
+    mechanism: MechanismSpec = Field(default_factory=MechanismSpec)
     answer: Literal["labels", "generate"] = "labels"
     babble: Path | None = None
     margin: float = Field(default=0.03, gt=0, lt=1)
@@ -185,7 +187,12 @@ def narrow(study: Study, arms: list[str] | None, tasks: list[str] | None) -> Stu
     pairs = study.comparisons
     if isinstance(pairs, Pairs):
         pairs = Pairs(pairs=[pair for pair in pairs.pairs if set(pair) <= set(kept_arms)])
-    return study.model_copy(update={"arms": kept_arms, "tasks": kept_tasks, "comparisons": pairs})
+    sizes = study.mechanism
+    if sizes.tasks is not None:
+        left = [name for name in sizes.tasks if tasks is None or name in tasks]
+        sizes = sizes.model_copy(update={"tasks": left or None})
+    kept = {"arms": kept_arms, "tasks": kept_tasks, "comparisons": pairs, "mechanism": sizes}
+    return study.model_copy(update=kept)
 
 
 def _standing_alone(study: Study, arm: ArmSpec, kept: Container[str]) -> ArmSpec:
@@ -239,6 +246,8 @@ def _fields_at(location: tuple[Any, ...]) -> set[str]:
         "tasks": TaskSpec,
         "comparisons": Pairs,
     }
+    if len(location) > 1 and location[0] == "mechanism":
+        return set(MechanismSpec.model_fields)
     if len(location) > 1 and location[0] in nested:
         return set(nested[location[0]].model_fields)
     return {*Study.model_fields, "extends"}

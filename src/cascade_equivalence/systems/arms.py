@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 from cascade_equivalence.audio.clip import Clip
-from cascade_equivalence.systems.backbone import Backbone, Query
+from cascade_equivalence.systems.backbone import NOWHERE, Backbone, Query, Span
 from cascade_equivalence.systems.prompting import Style, render, spoken_text
 from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
 from cascade_equivalence.tasks.item import Item
@@ -40,7 +40,7 @@ class TextArm:
         """Answer a batch of items of one task; `contents` are what was spoken, as text."""
         backbone = self.backbone
         read = [_embed(backbone, backbone.encode(spoken_text(text))) for text in contents]
-        return _replies(backbone, self.style, task, items, read, mode)
+        return _replies(backbone, self.style, task, items, read, [NOWHERE] * len(read), mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,14 @@ class SpeechArm:
 
     def answer(self, task: Task, items: Sequence[Item], heard: Sequence[torch.Tensor], mode: Mode) -> list[Reply]:
         """Answer a batch of items of one task; `heard` are the states of what was spoken."""
-        return _replies(self.speech.backbone, self.style, task, items, heard, mode)
+        spans = [self.audio_span(states) for states in heard]
+        return _replies(self.speech.backbone, self.style, task, items, heard, spans, mode)
+
+    def audio_span(self, heard: torch.Tensor) -> Span:
+        """Which of a clip's states are audio rather than the adapter's opening and closing."""
+        adapter, encode = self.speech.adapter, self.speech.backbone.encode
+        opening, closing = (len(encode(text)) if text else 0 for text in (adapter.opening, adapter.closing))
+        return opening, max(opening, len(heard) - closing)
 
     def reply(self, task: Task, items: Sequence[Item], clips: Sequence[Clip | None], mode: Mode) -> list[Reply]:
         """Hear and answer."""
@@ -69,16 +76,22 @@ class SpeechArm:
 
 
 def _replies(
-    backbone: Backbone, style: Style, task: Task, items: Sequence[Item], spoken: Sequence[torch.Tensor], mode: Mode
+    backbone: Backbone,
+    style: Style,
+    task: Task,
+    items: Sequence[Item],
+    spoken: Sequence[torch.Tensor],
+    audio: Sequence[Span],
+    mode: Mode,
 ) -> list[Reply]:
     prompts = [render(backbone, style, task, item) for item in items]
     states = [torch.cat([s, _embed(backbone, prompt.after)]) for s, prompt in zip(spoken, prompts, strict=True)]
     before = prompts[0].before
     if mode == "labels":
-        queries = [Query(s, p.continuations) for s, p in zip(states, prompts, strict=True)]
+        queries = [Query(s, p.continuations, a) for s, p, a in zip(states, prompts, audio, strict=True)]
         scores = backbone.score(before, queries)
         return [Reply(score, None, len(s)) for s, score in zip(states, scores, strict=True)]
-    said = backbone.generate(before, states, task.form.max_new_tokens, prompts[0].stop)
+    said = backbone.generate(before, states, task.form.max_new_tokens, prompts[0].stop, audio)
     return [Reply(None, answer.text, answer.tokens) for answer in said]
 
 

@@ -6,10 +6,11 @@ Content reaches the model as embeddings, so a transcript's tokens and a connecto
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -18,13 +19,35 @@ from cascade_equivalence.systems.loading import Placement
 
 _PREFIXES_KEPT = 4
 
+Span = tuple[int, int]
+"""Half-open, in positions of a prompt's own states."""
+NOWHERE: Span = (0, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One prompt after its shared prefix: `states` are input embeddings, shape (length, width)."""
+    """One prompt after its shared prefix: `states` are input embeddings, shape (length, width).
+
+    audio: which of them are audio; nothing is computed from it, `Backbone.watching` passes it on.
+    """
 
     states: torch.Tensor
     continuations: tuple[tuple[int, ...], ...]
+    audio: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A forward pass that is about to run.
+
+    kind: the shared prefix, the prompts' own states, or one decoding step. lengths, audio: of each row's states, which
+    are aligned at their end; behind: further positions after them.
+    """
+
+    kind: Literal["prefix", "states", "step"]
+    lengths: tuple[int, ...] = ()
+    audio: tuple[Span, ...] = ()
+    behind: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +73,9 @@ class Backbone:
         self.tokenizer: Any = tokenizer
         self.name = name
         self.device = next(model.parameters()).device
-        self._prefixes: OrderedDict[tuple[int, ...], _Prefix] = OrderedDict()
+        self._prefixes: OrderedDict[tuple[str, tuple[int, ...]], _Prefix] = OrderedDict()
+        self._on_pass: Callable[[Pass], None] | None = None
+        self._variant = ""
 
     @classmethod
     def load(cls, name: str, directory: Path, placement: Placement) -> Backbone:
@@ -86,19 +111,41 @@ class Backbone:
             states: torch.Tensor = table(torch.tensor(ids, device=self.device))
             return states
 
+    @contextmanager
+    def watching(self, on_pass: Callable[[Pass], None], variant: str = "") -> Iterator[None]:
+        """Call `on_pass` before each forward pass, for hooks that must know where the audio stands.
+
+        variant: a name of what hooks do to the shared prefix too, if they do: prefixes are then computed under it, and
+        dropped at the end; those kept from elsewhere are not used.
+        """
+        before = self._on_pass, self._variant
+        self._on_pass, self._variant = on_pass, variant
+        try:
+            yield
+        finally:
+            self._on_pass, self._variant = before
+            if variant:
+                for key in [key for key in self._prefixes if key[0] == variant]:
+                    del self._prefixes[key]
+
+    def _announce(self, kind: Literal["prefix", "states", "step"], **where: Any) -> None:
+        if self._on_pass is not None:
+            self._on_pass(Pass(kind, **where))
+
     def score(self, before: Sequence[int], queries: Sequence[Query]) -> list[tuple[float, ...]]:
         """Mean log-likelihood per token of each continuation, after `before` + the query's states.
 
         One forward pass: all continuations stand behind the states at once, each seeing itself alone.
         """
-        before, states = self._not_empty(before, [q.states for q in queries])
-        queries = [Query(s, q.continuations) for s, q in zip(states, queries, strict=True)]
+        before, states, audio = self._not_empty(before, [q.states for q in queries], [q.audio for q in queries])
+        queries = [Query(s, q.continuations, a) for s, q, a in zip(states, queries, audio, strict=True)]
         with torch.inference_mode():
             prefix = self._prefix(tuple(before))
             batch = len(queries)
             longest = max(len(q.states) for q in queries)
             slots = max(sum(len(c) - 1 for c in q.continuations) for q in queries)
             inputs, positions, mask = self._lay_out(queries, prefix.length, longest, slots)
+            self._announce("states", lengths=tuple(map(len, states)), audio=tuple(audio), behind=slots)
             logits = self.model(
                 inputs_embeds=inputs,
                 attention_mask=mask,
@@ -146,11 +193,19 @@ class Backbone:
         return inputs, positions, mask
 
     def generate(
-        self, before: Sequence[int], states: Sequence[torch.Tensor], max_new_tokens: int, stop: str | None
+        self,
+        before: Sequence[int],
+        states: Sequence[torch.Tensor],
+        max_new_tokens: int,
+        stop: str | None,
+        audio: Sequence[Span] | None = None,
     ) -> list[Said]:
-        """Greedy answers after `before` + states, until end-of-text, `stop` in the text, or the limit."""
+        """Greedy answers after `before` + states, until end-of-text, `stop` in the text, or the limit.
+
+        audio: see `Query`.
+        """
         device = self.device
-        before, states = self._not_empty(before, states)
+        before, states, audio = self._not_empty(before, states, audio or [NOWHERE] * len(states))
         with torch.inference_mode():
             prefix = self._prefix(tuple(before))
             batch, longest = len(states), max(len(s) for s in states)
@@ -166,6 +221,7 @@ class Backbone:
             said: list[list[int]] = [[] for _ in states]
             done = [False] * batch
             for step in range(max_new_tokens):
+                self._announce("step" if step else "states", lengths=tuple(map(len, states)), audio=tuple(audio))
                 out = self.model(
                     inputs_embeds=inputs,
                     attention_mask=mask,
@@ -194,15 +250,15 @@ class Backbone:
         ]
 
     def _not_empty(
-        self, before: Sequence[int], states: Sequence[torch.Tensor]
-    ) -> tuple[Sequence[int], Sequence[torch.Tensor]]:
+        self, before: Sequence[int], states: Sequence[torch.Tensor], audio: Sequence[Span]
+    ) -> tuple[Sequence[int], Sequence[torch.Tensor], Sequence[Span]]:
         """The same prompts with at least one position after the shared prefix, which the next token is read from."""
         if all(len(s) for s in states):
-            return before, states
+            return before, states, audio
         if not before:
             raise ModelError(f"LLM '{self.name}': a prompt is empty; nothing stands before, in or after the content")
         last = self.embed(before[-1:])
-        return before[:-1], [torch.cat([last, s]) for s in states]
+        return before[:-1], [torch.cat([last, s]) for s in states], [(first + 1, end + 1) for first, end in audio]
 
     def _ends(self) -> set[int]:
         ends = self.model.generation_config.eos_token_id
@@ -210,11 +266,13 @@ class Backbone:
         return {*ends, self.tokenizer.eos_token_id} - {None}
 
     def _prefix(self, ids: tuple[int, ...]) -> _Prefix:
-        if ids not in self._prefixes:
+        key = (self._variant, ids)
+        if key not in self._prefixes:
             from transformers import DynamicCache
 
             cache = DynamicCache(config=self.model.config)
             if ids:
+                self._announce("prefix")
                 self.model(
                     input_ids=torch.tensor([ids], device=self.device),
                     past_key_values=cache,
@@ -222,11 +280,11 @@ class Backbone:
                     logits_to_keep=1,
                 )
             layers = tuple((layer.keys, layer.values) for layer in cache.layers) if ids else ()
-            self._prefixes[ids] = _Prefix(layers, len(ids))
+            self._prefixes[key] = _Prefix(layers, len(ids))
             while len(self._prefixes) > _PREFIXES_KEPT:
                 self._prefixes.popitem(last=False)
-        self._prefixes.move_to_end(ids)
-        return self._prefixes[ids]
+        self._prefixes.move_to_end(key)
+        return self._prefixes[key]
 
     def cache(self, before: Sequence[int], batch: int) -> Any:
         """Keys and values of a shared prefix for a batch, as transformers' cache."""

@@ -24,6 +24,7 @@ from cascade_equivalence.audio.level import active_power
 from cascade_equivalence.systems.backbone import Backbone, Query
 from cascade_equivalence.systems.prompting import spoken_text
 from cascade_equivalence.systems.speech.adapter import POCKET
+from cascade_equivalence.systems.speech.composition import Composition
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
 from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
 from cascade_equivalence.systems.whisper import Whisper
@@ -81,7 +82,8 @@ class FlippingBackbone(Backbone):
 
 
 def _reader(name: str, backbone: Backbone, text_of: Callable[[Sequence[Clip]], list[str]]) -> SpeechLLM:
-    return SpeechLLM(name, POCKET, backbone.model, backbone, backbone, Reads(backbone, text_of))
+    root = Composition(language_model=backbone.model)
+    return SpeechLLM(name, POCKET, root, backbone, backbone, Reads(backbone, text_of))
 
 
 def disguised(llm: str, whisper: Callable[[], Whisper], **facts: Any) -> OwnSpeechLLM:

@@ -1,0 +1,370 @@
+"""What the analyses of the inside found, as tables for the terminal and the HTML report alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cascade_equivalence.report import numbers
+from cascade_equivalence.report.published import published
+from cascade_equivalence.study.mechanism.results import Erased, Fact, erased, hand_off, implicit, patched
+from cascade_equivalence.study.results import Arm, Results
+
+CONDITIONS = {
+    "none": "baseline",
+    "proxy": "text (proxy)",
+    "ctc": "text (CTC)",
+    "bag": "text (bag)",
+    "acoustic": "acoustic (energy, pitch)",
+    "random": "random, same rank",
+    "variance-matched": "random, same variance",
+    "permuted": "text of other clips",
+}
+READERS = {"raw": "logit lens", "text": "text lens", "centroids": "token centroids"}
+SCOPES = {"audio": "audio positions", "all": "all positions"}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as text. paper: the paper's table it has the form of."""
+
+    title: str
+    paper: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The best token of a position, how sure (0 to 1), and the next ones."""
+
+    token: str
+    sure: float
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Position × layer of one trial for one reader: rows are (layer, cells)."""
+
+    title: str
+    text: str
+    rows: tuple[tuple[int, tuple[Read, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """All of one arm. lines: the findings in words."""
+
+    arm: str
+    nature: str | None
+    lines: tuple[str, ...]
+    tables: tuple[Table, ...]
+    pictures: tuple[Picture, ...]
+
+
+def insides(results: Results) -> list[Inside]:
+    """Arm by arm; empty where the study asked for no analysis, or none has run."""
+    return [_inside(arm, facts) for arm in results.arms if (facts := results.mechanism.get(arm.name))]
+
+
+def _inside(arm: Arm, facts: Mapping[str, Fact]) -> Inside:
+    source = str((arm.speech or {}).get("source", ""))
+    paper = published(source)
+    tables: list[Table] = []
+    lines: list[str] = []
+    for name, make in (("probes", _probes), ("lens", _lens), ("implicit", _implicit), ("erasure", _erasure)):
+        if name in facts:
+            table, said = make(facts[name], paper)
+            tables.append(table)
+            lines += said
+    if "erasure" in facts:
+        tables.append(_decodability(facts["erasure"]))
+    if "patching" in facts:
+        table, said = _patching(facts["patching"])
+        tables.append(table)
+        lines += said
+    return Inside(
+        arm=arm.name,
+        nature=_nature(source),
+        lines=tuple(lines),
+        tables=tuple(tables),
+        pictures=tuple(_pictures(facts["lens"])) if "lens" in facts else (),
+    )
+
+
+def _nature(source: str) -> str | None:
+    if "pocket-ctc" in source:
+        return (
+            "Positive control: its connector writes text at the LLM's door by construction (token posteriors times the "
+            "LLM's own embeddings), so text inside it is no discovery."
+        )
+    return None
+
+
+def _probes(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
+    by_place: dict[tuple[str, int], dict[str, str]] = {}
+    for row in fact["rows"]:
+        cells = by_place.setdefault((row["where"], row["layer"]), {})
+        target = row["target"]
+        if target == "ctc":
+            name = "ctc 1" if row["symbols"] == 1 and not row["hidden"] else "ctc r" if not row["hidden"] else "ctc mlp"
+            cells[name] = _with(row["value"], row["low"], row["high"])
+            if row["symbols"] > 1:
+                cells["r"] = str(row["symbols"])
+            if name == "ctc 1":
+                cells["impossible"] = numbers.percent(row["impossible"], 0)
+        elif target == "bag":
+            cells["bag"] = _r2(row["linear"])
+        else:
+            cells[target] = f"{_r2(row['linear'])}; MLP {numbers.coefficient(row['mlp']['r2'])}"
+            if row["selectivity"] is not None:
+                cells[target] += f"; selectivity {numbers.coefficient(row['selectivity'])}"
+    wanted = ("energy", "pitch", "ctc 1", "impossible", "r", "ctc r", "ctc mlp", "bag")
+    rows = [
+        (f"{'encoder ' if where == 'encoder' else ''}{layer}", *(cells.get(name, numbers.UNDEFINED) for name in wanted))
+        for (where, layer), cells in by_place.items()
+    ]
+    published_ctc = paper.get("ctc", {})
+    held = f", speakers of {fact['speakers']} held out whole" if fact["speakers"] >= 5 else ""
+    note = (
+        f"Held-out R² and 1 − CER with 95 % intervals, n {fact['n']} utterances"
+        f"{held}. r is how many symbols a position may spell; at r = 1 the share of clips in the next column cannot be "
+        "spelt, whatever the states hold."
+    )
+    if published_ctc:
+        note += " Published, r = 1: " + ", ".join(f"layer {k} {v:.2f}" for k, v in published_ctc.items()) + "."
+    columns = ("Layer", "Energy R²", "Pitch R²", "CTC, r = 1", "Impossible, %", "r", "CTC, r", "CTC, r, MLP", "Bag R²")
+    inside = [r for r in fact["rows"] if r["where"] == "llm" and r["target"] == "ctc" and not r["hidden"]]
+    lines = []
+    if inside:
+        best = max(inside, key=lambda r: r["value"])
+        lines.append(
+            f"probes: characters are best read at layer {best['layer']}, 1 − CER {numbers.coefficient(best['value'])} "
+            f"(r = {best['symbols']}, n {fact['n']})"
+        )
+    return Table("Probes", "4", note, columns, tuple(rows)), lines
+
+
+def _lens(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
+    rows = tuple(
+        (
+            READERS[row["reader"]],
+            str(row["layer"]),
+            numbers.percent(row["on_text"], 0) + (" (blind)" if row["blind"] else ""),
+            _with(row["precision"], row["low"], row["high"]),
+            _number(row["null_precision"]),
+            _number(row["recall"]),
+            _number(row["null_recall"]),
+            numbers.p_value(row["p"]),
+            str(row["empty"]),
+        )
+        for row in fact["rows"]
+    )
+    lines = []
+    for reader, name in READERS.items():
+        mine = [r for r in fact["rows"] if r["reader"] == reader]
+        seeing = [r for r in mine if not r["blind"] and r["precision"] is not None]
+        blind = [r["layer"] for r in mine if r["blind"]]
+        said = f"{name}: "
+        if seeing:
+            best = max(seeing, key=lambda r: r["precision"])
+            said += (
+                f"best at layer {best['layer']}, precision {_with(best['precision'], best['low'], best['high'])} "
+                f"against {_number(best['null_precision'])} for other clips' words (n {fact['n']})"
+            )
+        if blind:
+            said += f"{'; ' if seeing else ''}blind even on plain text at layers {_ranges(blind)}"
+        lines.append(said)
+    note = (
+        "Content words read at audio positions: share that was said (precision) and share of what was said that is "
+        "read (recall), against the words of other clips. On text: share of held-out plain-text positions where the "
+        "reader names the token there (the logit lens: that token or the next). Where it is blind on text it says "
+        f"nothing about speech. Both readouts are fitted on {fact['sentences']} sentences of plain text only."
+    )
+    if "lens" in paper:
+        note += " Published, logit lens: " + ", ".join(f"layer {k} {v:.3f}" for k, v in paper["lens"].items()) + "."
+    columns = ("Reader", "Layer", "On text, %", "Precision", "Null", "Recall", "Null", "p", "Clips without a word")
+    return Table("Lens", "5", note, columns, rows), lines
+
+
+def _implicit(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
+    found, cascade = implicit(fact)
+    rows = tuple(
+        (READERS[r.reader], str(r.layer), _interval(r.kappa), _interval(r.shuffled), _interval(r.wrong), str(r.empty))
+        for r in found
+    )
+    note = f"κ with the arm's own answers, n {len(fact['own'])}. The LLM is given the words that a layer's lens reads."
+    beside = "" if cascade is None else f"; its cascade {_interval(cascade)}"
+    if cascade is not None:
+        note += f" κ of the cascade on its LLM with it, on the same trials: {_interval(cascade)}."
+    if "implicit" in paper:
+        note += " Published: " + ", ".join(f"{k} {v}" for k, v in paper["implicit"].items()) + "."
+    lines = []
+    known = [r for r in found if r.kappa.value is not None]
+    if known:
+        best = max(known, key=lambda r: r.kappa.value or 0.0)
+        lines.append(
+            f"implicit cascade: κ {_interval(best.kappa)} from the {READERS[best.reader]} at layer {best.layer}"
+            f"{beside}; words of another clip {_interval(best.wrong)} (best of {len(known)} readings)"
+        )
+    columns = ("Reader", "Layer", "κ_impl", "Words shuffled", "Another clip's words", "Clips without a word")
+    return Table("Implicit cascade", "6", note, columns, rows), lines
+
+
+def _erasure(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
+    found = erased(fact)
+    written = f"; generation over {fact['generated_on']}" if fact["generated_on"] else ""
+    rows = []
+    for row in found:
+        seeds = f"; {len(row.seeds)} seeds {_percents(row.seeds)}" if len(row.seeds) > 1 else ""
+        rows.append(
+            (
+                CONDITIONS[row.name],
+                SCOPES[row.scope] if row.name != "none" else "",
+                _shares(row.accuracy) + seeds,
+                _shares(row.kept),
+                _shares(row.generated),
+                _shares(row.parsed),
+                _times(row.perplexity),
+                numbers.UNDEFINED if row.rank is None else str(row.rank),
+                numbers.percent(row.removed),
+                *([paper["leace"].get(row.name, numbers.UNDEFINED)] if "leace" in paper else []),
+            )
+        )
+    note = (
+        f"Forced choice over {len(fact['trials'])} trials with Wilson's 95 % intervals{written}. "
+        f"Erased at layers {', '.join(map(str, fact['layers']))} at once, prefill and "
+        f"decoding. Fitted on {fact['fit']} utterances ({fact['fit_rows']} positions, {fact['fit_outside']} utterances "
+        "with words that the study does not evaluate, none with those of a trial). Perplexity of plain text with the "
+        "eraser at every position, as a multiple of that without; erasing at audio positions alone leaves it as it "
+        "is. Variance removed: mean over layers."
+    )
+    for name, reason in fact["left_out"].items():
+        note += f" Left out: {CONDITIONS[name]}, {reason}."
+    columns = (
+        *("Erased", "Where", "Forced choice, %", "Answers kept, %", "Generated, %", "Parsed, %"),
+        *("Perplexity ×", "Rank", "Variance removed, %"),
+        *(("Published, AG News / SST-2",) if "leace" in paper else ()),
+    )
+    return Table("Erasure", "7", note, columns, tuple(rows)), list(_erasure_lines(found))
+
+
+def _erasure_lines(found: Sequence[Erased]) -> Iterator[str]:
+    for scope, where in SCOPES.items():
+        here = [r for r in found if r.scope == scope or r.name == "none"]
+        if len(here) < 2:
+            continue
+        said = [f"{CONDITIONS[r.name]} {_shares(r.accuracy)}" for r in here if r.name != "bag"]
+        yield f"erasure at {where}, forced choice, %: {'; '.join(said)} (n {here[0].n})"
+
+
+def _decodability(fact: Fact) -> Table:
+    rows = tuple(
+        (
+            str(r["layer"]),
+            CONDITIONS.get(r["name"], r["name"]) if r["name"] != "none" else "nothing",
+            _r2(r["linear"]),
+            _r2(r["mlp"]),
+        )
+        for r in fact["decodability"]
+    )
+    note = (
+        "Held-out R² of the leading components of the text proxy from a layer's own states after its own eraser. "
+        "Erasure takes away what is linear: what an MLP still reads was not."
+    )
+    return Table("Text left after erasure", "", note, ("Layer", "Erased", "Linear R²", "MLP R²"), rows)
+
+
+def _patching(fact: Fact) -> tuple[Table, list[str]]:
+    found, edge = patched(fact), hand_off(fact)
+    rows = tuple((str(r.layer), _shares(r.follows), _shares(r.stays)) for r in found)
+    n = found[0].n if found else 0
+    note = (
+        f"Audio positions of one layer get the states of a clip that the arm answers otherwise, n {n} pairs. Below the "
+        "hand-off the answer follows them; above it the text positions have what they need."
+    )
+    if edge is None:
+        said = "patching: no two trials were answered differently, so nothing could be exchanged"
+    elif edge.before:
+        said = f"patching: answers never follow the audio positions of one layer (n {n})"
+    elif edge.layer is None:
+        said = f"patching: answers follow the audio positions at every layer looked at (n {n})"
+    else:
+        limits = f" (95 % {edge.low}–{'above' if edge.high is None else edge.high})"
+        said = f"patching: hand-off at layer {edge.layer}{limits}, n {n} pairs"
+    columns = ("Layer", "Follow the other clip, %", "Stay, %")
+    return Table("Interchange by layer", "", note, columns, rows), [said]
+
+
+def _pictures(fact: Fact) -> Iterator[Picture]:
+    for picture in fact["pictures"]:
+        for reader, name in READERS.items():
+            rows = [row for row in picture["rows"] if row["reader"] == reader]
+            cells = tuple(
+                (
+                    row["layer"],
+                    tuple(
+                        Read(top[0], _sure(reader, score), tuple(top[1:]))
+                        for top, score in zip(row["tokens"], row["scores"], strict=True)
+                    ),
+                )
+                for row in rows
+            )
+            if cells:
+                yield Picture(f"{name}, {picture['item']}", picture["text"] or "", cells)
+
+
+def _sure(reader: str, score: float) -> float:
+    """0 to 1: the probability, or the cosine where it is positive."""
+    import math
+
+    return math.exp(score) if reader == "raw" else min(1.0, max(0.0, score))
+
+
+def _with(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return numbers.UNDEFINED
+    text = numbers.coefficient(value)
+    if low is None or high is None:
+        return text
+    between = " to " if low < 0 else "–"
+    return f"{text} ({numbers.coefficient(low)}{between}{numbers.coefficient(high)})"
+
+
+def _interval(interval: Any) -> str:
+    return _with(interval.value, interval.low, interval.high)
+
+
+def _times(interval: Any) -> str:
+    """A multiple: two decimals near 1, two figures where it is large."""
+    if interval.value is None:
+        return numbers.UNDEFINED
+    said = [
+        f"{v:.2f}" if v < 10 else f"{float(f'{v:.2g}'):,.0f}" for v in (interval.value, interval.low, interval.high)
+    ]
+    return f"{said[0]} ({said[1]}–{said[2]})".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _r2(probe: Mapping[str, Any]) -> str:
+    return _with(probe["r2"], probe["low"], probe["high"])
+
+
+def _shares(interval: Any) -> str:
+    if interval.value is None:
+        return numbers.UNDEFINED
+    return f"{numbers.percent(interval.value)} ({numbers.limits(interval, 'percent')})"
+
+
+def _percents(shares: Sequence[float]) -> str:
+    return f"{numbers.percent(min(shares))}–{numbers.percent(max(shares))}"
+
+
+def _number(value: float | None) -> str:
+    return numbers.coefficient(value)
+
+
+def _ranges(layers: Sequence[int]) -> str:
+    return numbers.listed([str(layer) for layer in layers])

@@ -1,0 +1,142 @@
+"""Probes of every layer, with Whisper's encoder beside them as the control."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cascade_equivalence.audio.clip import Clip
+from cascade_equivalence.errors import AnalysisError
+from cascade_equivalence.mechanism.ctc_probe import bag_probe, ctc_probe, sufficient_rate
+from cascade_equivalence.mechanism.layers import default_layers, output_of
+from cascade_equivalence.mechanism.probes import Probed, probe, types_of
+from cascade_equivalence.study.mechanism.concepts import sound_of
+from cascade_equivalence.study.mechanism.material import spoken_words
+from cascade_equivalence.study.mechanism.session import Session
+
+FRAMES_PER_S = 50
+ROWS = 4000
+TYPES = 50
+HIDDEN = 64
+
+
+def probes(session: Session) -> dict[str, Any]:
+    """Energy, pitch, CTC and bag by layer, on the first utterance of every text of the pool."""
+    chosen = [i for i, u in enumerate(session.pool) if u.first]
+    clips = [session.fit_clips[i] for i in chosen]
+    texts = [spoken_words(session.pool[i].item.text) for i in chosen]
+    speakers = [session.pool[i].item.speaker for i in chosen]
+    layers = _spaced(session.bench.layers, session.settings.probe_layers)
+    by_layer = {
+        layer: [states for i, states in enumerate(session.fit_states(layer)) if i in set(chosen)] for layer in layers
+    }
+    rows = _probed(session, "llm", by_layer, clips, texts, speakers)
+    control = _encoder(session, clips)
+    if control:
+        key = ("encoder probes", id(session.bench.arm.speech.module(session.bench.arm.speech.adapter.audio_tower)))
+        if key not in session.around.memo:
+            session.around.memo[key] = _probed(session, "encoder", control, clips, texts, speakers)
+        rows += session.around.memo[key]
+    return {"n": len(chosen), "speakers": len({s for s in speakers if s}), "rows": rows}
+
+
+def _spaced(layers: Sequence[int], most: int | None) -> list[int]:
+    if most is None or most >= len(layers):
+        return list(layers)
+    return sorted({layers[int(i)] for i in np.linspace(0, len(layers) - 1, most).round()})
+
+
+def _probed(
+    session: Session,
+    where: str,
+    by_layer: dict[int, list[Tensor]],
+    clips: Sequence[Clip],
+    texts: Sequence[str],
+    speakers: Sequence[str | None],
+) -> list[dict[str, Any]]:
+    first = next(iter(by_layer.values()))
+    counts = [len(states) for states in first]
+    utterances = np.repeat(np.arange(len(counts)), counts)
+    known = np.array([str(s) for s in speakers]) if all(speakers) else None
+    loud, high = (target.numpy() for target in sound_of(session, clips, counts))
+    enough = sufficient_rate(counts, texts)
+    picked = np.sort(np.random.default_rng(0).permutation(len(utterances))[:ROWS])
+    types = types_of(torch.cat(first).numpy()[picked], TYPES, 0)
+    rows = []
+    for layer, states in by_layer.items():
+        stacked = torch.cat(states).numpy()
+        arrays = [s.numpy() for s in states]
+        for name, target in (("energy", loud), ("pitch", high)):
+            there = np.isfinite(target[picked])
+            use = picked[there]
+            people = known[utterances[use]] if known is not None else None
+            out = probe(stacked[use], target[use], utterances[use], speakers=people, types=types[there])
+            rows.append({"where": where, "layer": layer, "target": name, **_row(out)})
+        for symbols, hidden in dict.fromkeys([(1, 0), (enough, 0), (enough, HIDDEN)]):
+            read = ctc_probe(arrays, texts, symbols=symbols, speakers=known, hidden=hidden)
+            rows.append(
+                {
+                    "where": where,
+                    "layer": layer,
+                    "target": "ctc",
+                    "symbols": symbols,
+                    "hidden": hidden,
+                    "value": read.decodability,
+                    "low": 1 - read.high,
+                    "high": 1 - read.low,
+                    "impossible": read.impossible,
+                }
+            )
+        bag = bag_probe(arrays, texts, speakers=known)
+        rows.append({"where": where, "layer": layer, "target": "bag", "linear": asdict(bag)})
+    return rows
+
+
+def _row(out: Probed) -> dict[str, Any]:
+    return {"linear": asdict(out.linear), "mlp": asdict(out.mlp), "selectivity": out.selectivity}
+
+
+def _encoder(session: Session, clips: Sequence[Clip]) -> dict[int, list[Tensor]]:
+    """States of Whisper's encoder layers at the rate of the adapter's positions; empty for another kind of encoder."""
+    speech = session.bench.arm.speech
+    try:
+        tower = speech.module(speech.adapter.audio_tower)
+    except AttributeError:
+        return {}
+    inner = getattr(tower, "encoder", tower)
+    layers, ends = getattr(inner, "layers", None), getattr(inner, "conv2", None)
+    if not isinstance(layers, nn.ModuleList) or ends is None:
+        return {}
+    chosen = _spaced(default_layers(len(layers)), session.settings.probe_layers)
+    seen: dict[int, Tensor] = {}
+    handles = [
+        layers[i].register_forward_hook(lambda _m, _in, out, i=i: seen.update({i: output_of(out)[0].detach()}))
+        for i in chosen
+    ]
+    fold = max(1, round(FRAMES_PER_S / speech.adapter.tokens_per_s))
+    found: dict[int, list[Tensor]] = {layer: [] for layer in chosen}
+    try:
+        for clip in clips:
+            session.around.models.forget()
+            seen.clear()
+            speech.ears.hear([clip])
+            if not seen:
+                raise AnalysisError(f"'{speech.name}': its encoder did not run when it heard a clip")
+            frames = -(-len(clip.samples) // 320)
+            for layer, states in seen.items():
+                found[layer].append(_pooled(states[:frames].float().cpu().clone(), fold))
+    finally:
+        for handle in handles:
+            handle.remove()
+        session.around.models.forget()
+    return found
+
+
+def _pooled(states: Tensor, fold: int) -> Tensor:
+    """Mean over `fold` frames each, the last ones over what is there."""
+    return torch.stack([part.mean(0) for part in torch.split(states, fold)])
