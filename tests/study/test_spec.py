@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from cascade_equivalence.audio.condition import parse_condition
 from cascade_equivalence.errors import UsageError
-from cascade_equivalence.study.spec import Of, Study, load_study, narrow
+from cascade_equivalence.study.build import build_tasks
+from cascade_equivalence.study.spec import PRESETS, Of, Study, load_study, narrow
 
 MODELS = {"llm": {"id": "smollm2-135m"}, "asr": {"id": "whisper-base"}, "ctc": {"id": "pocket-ctc"}}
 GOOD = {
@@ -65,3 +68,33 @@ def test_a_self_cascade_can_be_kept_without_its_speech_llm(tmp_path: Path) -> No
     llm = study.arms["self"].llm
     assert isinstance(llm, Of)
     assert study.speech_llm_of(llm) == "ctc"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"task": "topic", "foo": 1}, "unknown key 'tasks.0.foo'; valid keys: conditions, limit, manifest"),
+        ({}, "tasks.0: an entry of tasks has exactly one of task"),
+        ({"task": "topic", "manifest": "m.jsonl"}, "exactly one of task"),
+        ({"task": "topic", "name": "x"}, "task 'topic' ships with its name"),
+        ({"task": "topic", "permute": [-1]}, "tasks.0.permute.0: Input should be greater than or equal to 0"),
+        ({"task": "topic", "conditions": []}, "tasks.0.conditions: List should have at least 1"),
+        (5, "tasks.0: Input should be a valid string"),
+    ],
+)
+def test_wrong_entries_of_tasks(tmp_path: Path, entry: Any, message: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({"extends": "pocket", "tasks": [entry]}))
+    with pytest.raises(UsageError, match=message):
+        load_study(path)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_whole(name: str) -> None:
+    """Every task is there, every condition is a condition, and what is pooled has its conditions in common."""
+    study, base = load_study(name)
+    tasks = build_tasks(study, base)
+    assert {"topic", "sentiment", "commonsense", "trivia", "emotion", "sarcasm"} <= {task.name for task in tasks}
+    for spec in study.tasks:
+        for condition in (None if isinstance(spec, str) else spec.conditions) or study.conditions:
+            assert parse_condition(condition).name == condition

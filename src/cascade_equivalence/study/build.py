@@ -48,7 +48,8 @@ def _conditions(
         if task.variant_of is None:
             names = own.get(task.name, study.conditions)
             if len(set(names)) != len(names):
-                raise UsageError(f"conditions of task '{task.name}': one is there twice")
+                where = f"conditions of task '{task.name}'" if task.name in own else "conditions"
+                raise UsageError(f"{where}: one is there twice")
             by_task[task.name] = tuple(parse_condition(text, base) for text in names)
         else:
             base_ones = by_task[task.variant_of]

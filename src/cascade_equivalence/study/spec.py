@@ -223,7 +223,12 @@ def _yaml(path: Path) -> dict[str, Any]:
 
 def _explain(error: ValidationError) -> str:
     """The first thing that is wrong, in words."""
-    first = error.errors()[0]
+    found = error.errors()
+    first = found[0]
+    if first["type"] == "string_type":
+        # A mapping where a name would do as well: what is wrong in the mapping tells more.
+        inside = [e for e in found if e["loc"][:-1] != first["loc"][:-1] or e["type"] == "value_error"]
+        first = next((e for e in inside if e["loc"][: len(first["loc"]) - 1] == first["loc"][:-1]), first)
     place = ".".join(str(part) for part in first["loc"] if not _is_type_name(part))
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
@@ -236,7 +241,7 @@ def _explain(error: ValidationError) -> str:
 
 
 def _is_type_name(part: Any) -> bool:
-    return part in {"str", "TaskSpec", "Pairs", "Of", "literal['matched']"}
+    return part in {"str", "TaskSpec", "Pairs", "Of", "literal['matched']"} or str(part).startswith("function-after[")
 
 
 def _fields_at(location: tuple[Any, ...]) -> set[str]:
