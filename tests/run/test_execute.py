@@ -26,7 +26,7 @@ def test_every_trial_is_answered(done: Path) -> None:
     rows = contents(done)
     assert len(rows["clips"]) == 4 * 3
     assert len(rows["transcripts"]) == 4 * 3 * 2
-    assert len(rows["answers"]) == 4 + 2 * 4 * 3
+    assert len(rows["answers"]) == 4 + 4 * 4 * 3
     assert {row[-2] for row in rows["answers"]} <= {"World", "Sports", "Business", "Sci/Tech"}
 
 
@@ -38,8 +38,11 @@ def test_clips_of_a_condition_are_shared_by_all_arms(done: Path) -> None:
 
 def test_equal_contents_are_asked_once(done: Path) -> None:
     db = sqlite3.connect(done / "journal.sqlite")
-    asked, distinct = db.execute("SELECT COUNT(*), COUNT(DISTINCT content) FROM replies").fetchone()
+    count = "SELECT COUNT(*), COUNT(DISTINCT content) FROM replies WHERE asker {} LIKE 'pocket-%'"
+    asked, distinct = db.execute(count.format("NOT")).fetchone()
     assert asked == distinct
+    # A speech LLM is asked about sounds: each of the two once about every clip.
+    assert db.execute(count.format("")).fetchone() == (2 * 4 * 3, 4 * 3)
 
 
 def test_timings_are_kept(done: Path) -> None:
@@ -47,7 +50,7 @@ def test_timings_are_kept(done: Path) -> None:
     assert db.execute("SELECT MIN(compute_s) > 0, MIN(batch_size) > 0 FROM replies").fetchone() == (1, 1)
     assert db.execute("SELECT MIN(compute_s) > 0, MIN(batch_size) > 0 FROM transcripts").fetchone() == (1, 1)
     facts = [json.loads(v) for (v,) in db.execute("SELECT value FROM facts WHERE key LIKE 'latency:%'")]
-    assert {f["arm"] for f in facts} == {"gold", "cascade-s", "cascade-w"}
+    assert {f["arm"] for f in facts} == {"gold", "cascade-s", "cascade-w", "pocket-ctc", "pocket-frames"}
     assert all(stage["llm"] > 0 for f in facts for stage in f["stages"])
 
 
