@@ -51,7 +51,7 @@ def test_timings_are_kept(done: Path) -> None:
     assert db.execute("SELECT MIN(compute_s) > 0, MIN(batch_size) > 0 FROM transcripts").fetchone() == (1, 1)
     facts = [json.loads(v) for (v,) in db.execute("SELECT value FROM facts WHERE key LIKE 'latency:%'")]
     assert {f["arm"] for f in facts} == {"gold", "cascade-s", "cascade-w", "pocket-ctc", "pocket-frames"}
-    assert all(stage["llm"] > 0 for f in facts for stage in f["stages"])
+    assert all(seconds > 0 for f in facts for stage in f["stages"] for seconds in stage.values())
 
 
 def test_running_again_does_no_model_work(done: Path) -> None:
