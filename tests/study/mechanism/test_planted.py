@@ -118,13 +118,6 @@ def test_words_of_the_lens_give_the_answers_and_those_of_another_clip_do_not(fac
     assert first.kappa.value > first.wrong.value + 0.3
 
 
-def test_probes_tell_words_from_loudness(facts: Facts) -> None:
-    # At one symbol a position in both, since their positions differ in number.
-    found = facts("probes").items()
-    ctc = {name: row(fact, layer=0, target="ctc", where="llm", symbols=1) for name, fact in found}
-    assert ctc["reads"]["low"] > ctc["loudness"]["high"]
-
-
 def test_erasing_text_breaks_the_one_that_reads(facts: Facts) -> None:
     found = {r.name: r for r in erased(facts("erasure")["reads"])}
     for name in ("random", "variance-matched", "permuted"):
