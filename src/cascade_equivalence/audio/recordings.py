@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cascade_equivalence.audio.clip import Samples, read_clip
 from cascade_equivalence.errors import AudioError, UsageError
+from cascade_equivalence.pocket.fetch import sha256_file
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 
@@ -25,13 +26,13 @@ class Recordings:
 def find_recordings(path: Path) -> Recordings:
     """A file, or all audio files below a folder. Raises `UsageError` if there are none."""
     if path.is_file():
-        return Recordings(path, (path,), _hash(path))
+        return Recordings(path, (path,), sha256_file(path))
     files = tuple(sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()))
     if not files:
         raise UsageError(f"folder {path} has no recordings ({', '.join(SUFFIXES)})")
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.relative_to(path).as_posix()}\x1f{_hash(file)}\x1f".encode())
+        digest.update(f"{file.relative_to(path).as_posix()}\x1f{sha256_file(file)}\x1f".encode())
     return Recordings(path, files, digest.hexdigest())
 
 
@@ -42,8 +43,3 @@ def read_recording(path: Path) -> Samples:
     if not samples.any():
         raise AudioError(f"recording {path} is silent; take it out or give another")
     return samples
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

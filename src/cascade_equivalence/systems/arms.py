@@ -39,7 +39,7 @@ class TextArm:
     def reply(self, task: Task, items: Sequence[Item], contents: Sequence[str], mode: Mode) -> list[Reply]:
         """Answer a batch of items of one task; `contents` are what was spoken, as text."""
         backbone = self.backbone
-        read = [_embed(backbone, backbone.encode(spoken_text(text))) for text in contents]
+        read = [backbone.embed(backbone.encode(spoken_text(text))) for text in contents]
         return _replies(backbone, self.style, task, items, read, [NOWHERE] * len(read), mode)
 
 
@@ -56,7 +56,7 @@ class SpeechArm:
         backbone, adapter = self.speech.backbone, self.speech.adapter
         heard = iter(self.speech.hear([clip for clip in clips if clip is not None]) if any(clips) else [])
         frame = [token for text in (adapter.opening, adapter.closing) if text for token in backbone.encode(text)]
-        nothing = _embed(backbone, frame)
+        nothing = backbone.embed(frame)
         return [nothing if clip is None else next(heard) for clip in clips]
 
     def answer(self, task: Task, items: Sequence[Item], heard: Sequence[torch.Tensor], mode: Mode) -> list[Reply]:
@@ -85,7 +85,7 @@ def _replies(
     mode: Mode,
 ) -> list[Reply]:
     prompts = [render(backbone, style, task, item) for item in items]
-    states = [torch.cat([s, _embed(backbone, prompt.after)]) for s, prompt in zip(spoken, prompts, strict=True)]
+    states = [torch.cat([s, backbone.embed(prompt.after)]) for s, prompt in zip(spoken, prompts, strict=True)]
     before = prompts[0].before
     if mode == "labels":
         queries = [Query(s, p.continuations, a) for s, p, a in zip(states, prompts, audio, strict=True)]
@@ -93,7 +93,3 @@ def _replies(
         return [Reply(score, None, len(s)) for s, score in zip(states, scores, strict=True)]
     said = backbone.generate(before, states, task.form.max_new_tokens, prompts[0].stop, audio)
     return [Reply(None, answer.text, answer.tokens) for answer in said]
-
-
-def _embed(backbone: Backbone, ids: Sequence[int]) -> torch.Tensor:
-    return backbone.embed(ids or [0])[: len(ids)]

@@ -108,7 +108,7 @@ class Backbone:
         """Input embeddings of token ids, shape (length, width)."""
         with torch.inference_mode():
             table = self.model.get_input_embeddings()
-            states: torch.Tensor = table(torch.tensor(ids, device=self.device))
+            states: torch.Tensor = table(torch.tensor(ids, dtype=torch.long, device=self.device))
             return states
 
     @contextmanager

@@ -45,7 +45,9 @@ def train_ctc(
     test = [e for e in examples if held_out(e.text)]
     vocabulary = build_vocabulary(dict.fromkeys(e.text for e in train), tokenizer, LEAST)
     targets = [vocabulary.entries(e.text) for e in train]
-    fits = [i for i, (e, t) in enumerate(zip(train, targets, strict=True)) if _needed(t) <= -(-len(e.states) // 4)]
+    fits = [
+        i for i, (e, t) in enumerate(zip(train, targets, strict=True)) if positions_needed(t) <= -(-len(e.states) // 4)
+    ]
     train, targets = [train[i] for i in fits], [targets[i] for i in fits]
     config = PocketConfig("ctc", train[0].states.shape[1], llm_width, len(vocabulary.tokens))
     torch.manual_seed(seed)
@@ -74,7 +76,7 @@ def train_ctc(
     return model
 
 
-def _needed(target: Sequence[int]) -> int:
+def positions_needed(target: Sequence[int]) -> int:
     """Positions that a CTC path needs: a blank between equal neighbours."""
     return len(target) + sum(a == b for a, b in pairwise(target))
 

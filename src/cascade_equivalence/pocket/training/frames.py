@@ -12,7 +12,6 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -21,7 +20,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from cascade_equivalence.pocket.training.alignment import align
-from cascade_equivalence.pocket.training.ctc import LEAST
+from cascade_equivalence.pocket.training.ctc import LEAST, positions_needed
 from cascade_equivalence.pocket.training.features import Example
 from cascade_equivalence.pocket.training.loop import Check, Loss, Stage, held_out, run_stage
 from cascade_equivalence.pocket.training.prompts import PROMPTS, Prompt
@@ -136,7 +135,7 @@ class _Trainer:
                 logits = self.ctc.logits(frames.float(), there)
             for example, row, here in zip(part, logits.float().log_softmax(-1), there, strict=True):
                 target = entries(example.text)
-                if len(target) + sum(a == b for a, b in pairwise(target)) > int(here.sum()):
+                if positions_needed(target) > int(here.sum()):
                     continue
                 spots = align(row[here].numpy(), target)
                 ids = tuple(self.backbone.encode(spoken_text(example.text)))

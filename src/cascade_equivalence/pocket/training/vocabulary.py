@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 _CHUNK = re.compile(r" ?[A-Za-z]+|'[a-z]+|[^A-Za-z' ]")
@@ -33,8 +34,11 @@ class Vocabulary:
 
     def entries(self, text: str) -> list[int]:
         """A sentence, as it stands in a prompt, in head entries (1 …); 0 is the blank."""
-        place = {token: i + 1 for i, token in enumerate(self.tokens)}
-        return [place[token] for chunk in chunks(text) for token in self._chunk(chunk)]
+        return [self._places[token] for chunk in chunks(text) for token in self._chunk(chunk)]
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {token: i + 1 for i, token in enumerate(self.tokens)}
 
     def _chunk(self, chunk: str) -> list[int]:
         ids: list[int] = self.tokenizer(chunk, add_special_tokens=False).input_ids

@@ -85,4 +85,7 @@ PHI4_MULTIMODAL = Adapter(
     chunked=True,
 )
 
+LORA = "speech-lora"
+"""Folder of a Phi-4-multimodal checkpoint with its speech LoRA."""
+
 ADAPTERS = {adapter.family: adapter for adapter in (POCKET, ULTRAVOX, QWEN2_AUDIO, PHI4_MULTIMODAL)}

@@ -17,12 +17,11 @@ from cascade_equivalence.audio.clip import RATE, Clip
 from cascade_equivalence.errors import AudioError, ModelError
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.loading import Placement
-from cascade_equivalence.systems.speech.adapter import PHI4_MULTIMODAL
+from cascade_equivalence.systems.speech.adapter import LORA, PHI4_MULTIMODAL
 from cascade_equivalence.systems.speech.checkpoint import from_pretrained, load_tokenizer
 from cascade_equivalence.systems.speech.lora import Lora, WithLora
 from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
 
-LORA = "speech-lora"
 _FOR_TEXT = 1024
 """Positions kept free for the prompt's text before its rotary embedding changes to that of long texts."""
 

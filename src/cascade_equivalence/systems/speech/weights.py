@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from cascade_equivalence.systems.match import Weights
+from cascade_equivalence.systems.speech.adapter import LORA
 from cascade_equivalence.systems.speech.loading import adapter_of, language_model_of
 
 INSIDE = {"qwen2_audio": "language_model", "phi4_multimodal": "", "ultravox": "language_model"}
 """Prefix of the language model's tensor names where it is part of the checkpoint."""
 AUDIO = {"phi4_multimodal": ("model.embed_tokens_extend",)}
 """Prefixes beneath it that are not the language model's."""
-SPEECH_LORA = "speech-lora"
 
 
 def language_model_weights(directory: Path, base: Path | None, bare: bool = False) -> Weights:
@@ -25,7 +25,7 @@ def language_model_weights(directory: Path, base: Path | None, bare: bool = Fals
         return Weights(base, on_top=Weights(directory, INSIDE[family]))
     if base is not None:
         return Weights(base)
-    lora = directory / SPEECH_LORA
+    lora = directory / LORA
     on_top = Weights(lora) if lora.is_dir() and not bare else None
     return Weights(directory, INSIDE[family], AUDIO.get(family, ()), on_top=on_top)
 
