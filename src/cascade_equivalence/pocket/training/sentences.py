@@ -19,9 +19,9 @@ _SPEAKABLE = re.compile(r"[A-Za-z][A-Za-z',.?! -]*")
 _SHARED_RUN = 6
 
 
-def own_sentences() -> list[str]:
-    """The sentences written for training: news, opinions, everyday talk."""
-    texts = files("cascade_equivalence.pocket.training") / "texts"
+def own_sentences(part: str = "first") -> list[str]:
+    """The sentences written for training: news, opinions, everyday talk. part: "first" (1,800) or "second" (more)."""
+    texts = files("cascade_equivalence.pocket.training") / "texts" / part
     lines = [line for path in sorted(texts.iterdir(), key=lambda p: p.name) for line in _lines(path)]
     return list(dict.fromkeys(lines))
 
@@ -85,11 +85,12 @@ def _runs(text: tuple[str, ...]) -> set[tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Sentences:
-    """What is spoken for training. own: ours. other: a choice of WordNet's. more: a further choice, for more hours."""
+    """What is spoken for training. own, second: ours. other: a choice of WordNet's. more: a further choice."""
 
     own: tuple[str, ...]
     other: tuple[str, ...]
     more: tuple[str, ...]
+    second: tuple[str, ...]
 
 
 def training_sentences(examples: int, definitions: int, more: int, seed: int, wordnet: Path = WORDNET) -> Sentences:
@@ -103,4 +104,5 @@ def training_sentences(examples: int, definitions: int, more: int, seed: int, wo
     rng.shuffle(other)
     taken = set(other)
     rest = [text for text in (*quoted, *defined) if text not in taken]
-    return Sentences(tuple(own), tuple(other), tuple(rng.sample(rest, min(more, len(rest)))))
+    second = apart(own_sentences("second"), evaluated)
+    return Sentences(tuple(own), tuple(other), tuple(rng.sample(rest, min(more, len(rest)))), tuple(second))

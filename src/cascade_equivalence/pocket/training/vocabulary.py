@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import string
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -71,11 +72,11 @@ def build_vocabulary(texts: Iterable[str], tokenizer: Any, least: int) -> Vocabu
 
 
 def _strings(tokenizer: Any) -> dict[str, int]:
-    """Text of every token of letters, with or without a space before it."""
+    """Text of every token of letters, with or without a space before it, and of every ASCII punctuation mark."""
     found: dict[str, int] = {}
     for token in range(len(tokenizer)):
         text = tokenizer.decode([token], clean_up_tokenization_spaces=False)
-        if _PIECE.fullmatch(text) or re.fullmatch(r"[^A-Za-z\s]", text):
+        if _PIECE.fullmatch(text) or text in string.punctuation:
             found.setdefault(text, token)
     return found
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -103,6 +104,7 @@ class Trunk(nn.Module):
 class CtcConnector(nn.Module):
     """CTC posteriors × the LLM's embeddings: one soft embedding per collapsed token.
 
+    A word spelt in other tokens than the LLM's own tokenizer would choose gets the embeddings of the latter.
     tokens: LLM token id of each head entry after the blank, shape (vocabulary,).
     """
 
@@ -119,13 +121,21 @@ class CtcConnector(nn.Module):
         logits: Tensor = self.head(self.trunk(frames, there))
         return logits
 
-    def forward(self, frames: Tensor, there: Tensor, embeddings: Tensor) -> list[Tensor]:
-        """Soft embeddings of each clip, shape (tokens found, LLM width). embeddings: the LLM's table."""
+    def forward(self, frames: Tensor, there: Tensor, llm: Backbone) -> list[Tensor]:
+        """Soft embeddings of each clip, shape (tokens found, LLM width)."""
         logits = self.logits(frames, there).float()
+        embeddings = llm.model.get_input_embeddings().weight
         table = embeddings[self.tokens.long()]
         found = []
         for row, here in zip(logits, there, strict=True):
-            found.append(collapse(row[here]).to(table.dtype) @ table)
+            posteriors = collapse(row[here])
+            soft = posteriors.to(table.dtype) @ table
+            heard = self.tokens[posteriors.argmax(-1)].tolist()
+            parts = [soft[:0]]
+            for start, end, own in respelt(heard, llm.tokenizer):
+                written = torch.tensor(own, device=embeddings.device)
+                parts.append(soft[start:end] if own == heard[start:end] else embeddings[written])
+            found.append(torch.cat(parts))
         return found
 
     def read(self, frames: Tensor, there: Tensor) -> list[list[int]]:
@@ -136,6 +146,24 @@ class CtcConnector(nn.Module):
             path = torch.unique_consecutive(row[here])
             read.append([int(self.tokens[entry - 1]) for entry in path.tolist() if entry])
         return read
+
+
+def respelt(tokens: Sequence[int], tokenizer: Any) -> list[tuple[int, int, list[int]]]:
+    """Words of a token sequence: where each begins and ends, and the tokens that `tokenizer` itself has for it.
+
+    A word is a token and the letters that follow without a space; any other sign stands for itself.
+    """
+    texts = [tokenizer.decode([token]) for token in tokens]
+    starts = [
+        i for i, text in enumerate(texts) if i == 0 or not (text.isalpha() and texts[i - 1].removeprefix(" ").isalpha())
+    ]
+    found = []
+    for start, end in pairwise([*starts, len(tokens)]):
+        own = list(tokens[start:end])
+        if end - start > 1:
+            own = tokenizer("".join(texts[start:end]), add_special_tokens=False).input_ids
+        found.append((start, end, own))
+    return found
 
 
 def collapse(logits: Tensor) -> Tensor:
@@ -178,8 +206,8 @@ class FrameConnector(nn.Module):
         out: Tensor = chosen.to(self.table.dtype) @ self.table + residual
         return out
 
-    def forward(self, frames: Tensor, there: Tensor, embeddings: Tensor) -> list[Tensor]:
-        """Embeddings of each clip, shape (positions, LLM width)."""
+    def forward(self, frames: Tensor, there: Tensor, llm: Backbone) -> list[Tensor]:
+        """Embeddings of each clip, shape (positions, LLM width). `llm` is not asked."""
         states = self.embed(frames, there)
         return [row[here] for row, here in zip(states, there, strict=True)]
 
@@ -199,7 +227,7 @@ class PocketEars:
             frames, there = pad(self.encoder.encode([piece for _, piece in pieces]))
             dtype = next(self.connector.parameters()).dtype
             table = self._backbone.model.get_input_embeddings().weight
-            heard = self.connector(frames.to(table.device, dtype), there.to(table.device), table)
+            heard = self.connector(frames.to(table.device, dtype), there.to(table.device), self._backbone)
             return [
                 torch.cat([states for states, (owner, _) in zip(heard, pieces, strict=True) if owner == i]).to(
                     table.dtype
