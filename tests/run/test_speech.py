@@ -163,7 +163,7 @@ def test_a_dropped_audio_leaves_the_prompt_alone(plan: Plan, models: Models) -> 
     arm, task = plan.arms[2], plan.tasks[0]
     system = models.arm(arm)
     assert isinstance(system, SpeechArm)
-    assert [tuple(states.shape) for states in system.hear([None, None])] == [(0, 576)] * 2
+    assert [tuple(states.shape) for states in system.speech.hear([None, None])] == [(0, 576)] * 2
     first, second = Fresh(plan, models).ask(arm, task, task.items[:2], [None, None], 2)
     assert first.scores == pytest.approx(second.scores, abs=1e-4)
 

@@ -24,7 +24,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def queries(case: Case) -> list[Query]:
     arm = SpeechArm("arm", case.speech, "plain")
-    heard = arm.hear(clips())
+    heard = arm.speech.hear(clips())
     return [Query(torch.cat([h, case.speech.backbone.embed([45, 46])]), LABELS, arm.audio_span(h)) for h in heard]
 
 

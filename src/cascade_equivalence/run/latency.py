@@ -63,7 +63,7 @@ def _measure(
             # What was heard before is kept and would be had for nothing.
             models.forget()
             with clock("hear"):
-                heard = system.hear([clip])
+                heard = system.speech.hear([clip])
             with clock("answer"):
                 system.answer(task, [trial.item], heard, mode)
         else:

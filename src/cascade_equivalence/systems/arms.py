@@ -51,14 +51,6 @@ class SpeechArm:
     speech: SpeechLLM
     style: Style
 
-    def hear(self, clips: Sequence[Clip | None]) -> list[torch.Tensor]:
-        """States of each clip, shape (positions, LLM width). None is a dropped audio: the adapter's frame alone."""
-        backbone, adapter = self.speech.backbone, self.speech.adapter
-        heard = iter(self.speech.hear([clip for clip in clips if clip is not None]) if any(clips) else [])
-        frame = [token for text in (adapter.opening, adapter.closing) if text for token in backbone.encode(text)]
-        nothing = backbone.embed(frame)
-        return [nothing if clip is None else next(heard) for clip in clips]
-
     def answer(self, task: Task, items: Sequence[Item], heard: Sequence[torch.Tensor], mode: Mode) -> list[Reply]:
         """Answer a batch of items of one task; `heard` are the states of what was spoken."""
         spans = [self.audio_span(states) for states in heard]
@@ -66,13 +58,12 @@ class SpeechArm:
 
     def audio_span(self, heard: torch.Tensor) -> Span:
         """Which of a clip's states are audio rather than the adapter's opening and closing."""
-        adapter, encode = self.speech.adapter, self.speech.backbone.encode
-        opening, closing = (len(encode(text)) if text else 0 for text in (adapter.opening, adapter.closing))
-        return opening, max(opening, len(heard) - closing)
+        opening, closing = self.speech.frame
+        return len(opening), len(heard) - len(closing)
 
     def reply(self, task: Task, items: Sequence[Item], clips: Sequence[Clip | None], mode: Mode) -> list[Reply]:
         """Hear and answer."""
-        return self.answer(task, items, self.hear(clips), mode)
+        return self.answer(task, items, self.speech.hear(clips), mode)
 
 
 def _replies(

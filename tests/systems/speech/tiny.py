@@ -41,7 +41,8 @@ def shake(model: torch.nn.Module, seed: int = 0) -> Any:
             if parameter.ndim > 1:
                 parameter.copy_(noise * parameter[0].numel() ** -0.5)
             else:
-                parameter.add_(noise * 0.1)
+                # Rounded first: scales start at one, biases at a random value of their own.
+                parameter.copy_(parameter.round() + noise * 0.1)
     return model.eval()
 
 

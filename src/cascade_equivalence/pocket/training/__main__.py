@@ -35,14 +35,14 @@ def main() -> None:
     parser.add_argument("what", choices=["data", "pocket-ctc", "pocket-frames", "measure"])
     parser.add_argument("--work", type=Path, required=True, help="directory for features and checkpoints")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=3200, help="of pocket-ctc (0.6 s each on one free thread)")
-    parser.add_argument("--match-steps", type=int, default=500, help="of pocket-frames, second stage (1.5 s each)")
-    parser.add_argument("--loop-steps", type=int, default=300, help="of pocket-frames, third stage (4 s each)")
+    parser.add_argument("--steps", type=int, default=4800, help="of pocket-ctc (0.6 s each on one free thread)")
+    parser.add_argument("--match-steps", type=int, default=400, help="of pocket-frames, second stage (1.5 s each)")
+    parser.add_argument("--loop-steps", type=int, default=400, help="of pocket-frames, third stage (4 s each)")
     parser.add_argument("--wordnet", type=Path, default=WORDNET, help="directory of WordNet's data files")
+    parser.add_argument("--groups", default="kokoro,espeak-flite,more,second", help="speech to make and to train on")
     parser.add_argument(
-        "--groups", default="kokoro,espeak-flite", help="speech to make and to train on: kokoro, espeak-flite, more"
+        "--more", type=int, default=25000, help="further sentences of WordNet, for more hours of speech"
     )
-    parser.add_argument("--more", type=int, default=0, help="further sentences of WordNet, for more hours of speech")
     parser.add_argument("--examples", type=int, default=7000, help="WordNet's example sentences")
     parser.add_argument("--definitions", type=int, default=1500, help="WordNet's definitions")
     parser.add_argument("--natural", type=int, default=256, help="clips of natural voices (2 s of work each and more)")

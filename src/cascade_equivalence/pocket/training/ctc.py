@@ -19,7 +19,7 @@ from cascade_equivalence.pocket.training.vocabulary import Vocabulary, build_voc
 from cascade_equivalence.systems.speech.pocket import STACK, CtcConnector, PocketConfig, pad
 from cascade_equivalence.systems.speech.pocket_checkpoint import save_connector
 
-LEAST = 3
+LEAST = 6
 """Tokens seen less often in the training sentences are spelt in pieces."""
 RATE = 1.2e-3
 BATCH = 32

@@ -1,8 +1,9 @@
 """`pocket-frames`: every frame's embedding, trained with the LLM in the loop.
 
-Three stages from a trained CTC trunk. `blank`: one vector that the LLM overlooks where no token is. `match`: the
-LLM's states after six blocks as if tokens stood at their CTC positions, while the embeddings themselves are kept away
-from those of the tokens and must tell level, pitch and voice. `loop`: KL to the LLM's own logits on the text.
+Three stages on the trunk and head of a trained `pocket-ctc`, which stay as they are. `blank`: one vector that the LLM
+overlooks where no token is. `match`: the LLM's states after six blocks as if tokens stood at their CTC positions, while
+the embeddings themselves are kept away from those of the tokens and must tell level, pitch and voice. `loop`: KL to
+the LLM's own logits on the text.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ from cascade_equivalence.systems.speech.pocket_checkpoint import save_connector
 
 DEPTH = 6
 """Blocks of the LLM in the second stage."""
-DOOR_MARGIN = 0.0
+DOOR_MARGIN = 0.05
 """Cosine with a token's embedding above which an embedding is pushed away from it."""
+SOUND = {"match": 0.2, "loop": 0.5}
+"""Weight of the sound's losses by stage: from the start at full weight they keep the words from being matched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +120,11 @@ class _Trainer:
 
     def _start(self) -> _Model:
         torch.manual_seed(self.seed)
-        connector = FrameConnector(replace(self.ctc.config, kind="frames"), dropout=0.05)
+        connector = FrameConnector(replace(self.ctc.config, kind="frames"))
         connector.trunk.load_state_dict(self.ctc.trunk.state_dict())
         connector.code.load_state_dict(self.ctc.head.state_dict())
+        connector.trunk.requires_grad_(False)
+        connector.code.requires_grad_(False)
         with torch.no_grad():
             connector.table[1:] = self.embeddings
             connector.residual_out.weight.mul_(0.02)
@@ -211,7 +216,7 @@ class _Trainer:
                 wanted = _scaled(self._deep(before, teacher))
             found = _scaled(self._deep(before, embedded))
             matched = (found - wanted).square().mean(-1)[there].mean()
-            return matched + sides, logged | {"match": float(matched.detach())}
+            return matched + sides("match"), logged | {"match": float(matched.detach())}
 
         return self._run("match", self.model, steps, 6e-4, 24, loss, self._check)
 
@@ -223,7 +228,7 @@ class _Trainer:
             embedded, there, logged, sides = self._embed(chosen)
             states = [row[here] for row, here in zip(embedded, there, strict=True)]
             value = self._divergence(chosen, states, self._prompt(step))
-            return value + sides, logged | {"kl": float(value.detach())}
+            return value + sides("loop"), logged | {"kl": float(value.detach())}
 
         return self._run("loop", self.model, steps, 2.5e-4, 12, loss, self._check)
 
@@ -240,8 +245,8 @@ class _Trainer:
         ).last_hidden_state
         return hidden.float()
 
-    def _embed(self, batch: Sequence[_Aligned]) -> tuple[Tensor, Tensor, dict[str, float], Tensor]:
-        """Embeddings, what is there, and the side losses: the door kept shut, the sound kept in."""
+    def _embed(self, batch: Sequence[_Aligned]) -> tuple[Tensor, Tensor, dict[str, float], Callable[[str], Tensor]]:
+        """Embeddings, what is there, and a stage's side losses: the door kept shut, the sound kept in."""
         frames, there = pad([a.example.states for a in batch])
         with torch.autocast("cpu", torch.bfloat16):
             embedded = self.model.connector.embed(frames.float(), there)
@@ -259,8 +264,16 @@ class _Trainer:
         who = functional.cross_entropy(self.model.voice(mean * 8.0), torch.tensor([a.voice for a in batch]))
         heard = (read[..., 0] - level)[there].square().mean()
         tone = (read[..., 1] - pitch)[voiced].square().mean()
-        logged = {"door": float(door), "level": float(heard), "pitch": float(tone), "voice": float(who)}
-        return embedded, there, logged, 2.0 * door + 0.1 * heard + 0.2 * tone + 0.1 * who
+        logged = {
+            name: float(value.detach())
+            for name, value in (("door", door), ("level", heard), ("pitch", tone), ("voice", who))
+        }
+
+        def sides(stage: str) -> Tensor:
+            weighed: Tensor = door + SOUND[stage] * (0.1 * heard + 0.2 * tone + 0.1 * who)
+            return weighed
+
+        return embedded, there, logged, sides
 
     def _check(self) -> dict[str, float]:
         found: dict[str, list[float]] = {}

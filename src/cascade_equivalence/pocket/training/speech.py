@@ -50,10 +50,7 @@ NATURAL = 900
 
 
 def plan_speech(sentences: Sentences, seed: int) -> dict[str, list[Utterance]]:
-    """Who speaks what, in groups: our first `NATURAL` sentences by Kokoro, and all of them by flite and espeak-ng.
-
-    The second part of our sentences is spoken twice.
-    """
+    """Who speaks what, in groups: our first `NATURAL` sentences by Kokoro, and all of them by flite and espeak-ng."""
     rng = random.Random(f"speech {seed}")
     kokoro = tuple(json.loads((corpus_dir() / "voices.json").read_text(encoding="utf-8"))["roles"]["training"])
     own, pool = sentences.own, [*sentences.own, *sentences.other]
@@ -69,7 +66,7 @@ def plan_speech(sentences: Sentences, seed: int) -> dict[str, list[Utterance]]:
     }
     # Drawn anew, so that they are spoken alike however many sentences of the dictionary there are.
     rng = random.Random(f"speech {seed} second")
-    return groups | {"second": [quick(text) for text in (*sentences.second, *sentences.second)]}
+    return groups | {"second": [quick(text) for text in sentences.second]}
 
 
 def _utterance(text: str, engine: str, voices: Sequence[str], pool: Sequence[str], rng: random.Random) -> Utterance:

@@ -74,7 +74,7 @@ class Bench:
         order = sorted(range(len(clips)), key=lambda i: (clips[i].seconds, i))
         found: dict[int, Tensor] = {}
         for part in chunks(order, self.size):
-            found |= dict(zip(part, self.arm.hear([clips[i] for i in part]), strict=True))
+            found |= dict(zip(part, self.arm.speech.hear([clips[i] for i in part]), strict=True))
         return [found[i] for i in range(len(clips))]
 
     def ask(

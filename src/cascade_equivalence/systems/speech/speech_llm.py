@@ -40,13 +40,22 @@ class SpeechLLM:
     matched: Backbone
     ears: Ears
 
-    def hear(self, clips: Sequence[Clip]) -> list[torch.Tensor]:
-        """What stands in a prompt for each clip: the audio's states between the adapter's opening and closing."""
-        embed, encode = self.backbone.embed, self.backbone.encode
-        opening = embed(encode(self.adapter.opening)) if self.adapter.opening else None
-        closing = embed(encode(self.adapter.closing)) if self.adapter.closing else None
-        heard = self.ears.hear(clips)
-        return [torch.cat([part for part in (opening, states, closing) if part is not None]) for states in heard]
+    @property
+    def frame(self) -> tuple[list[int], list[int]]:
+        """Tokens of the adapter's opening and closing, before and behind the audio's states."""
+        encode = self.backbone.encode
+        opening, closing = (encode(text) if text else [] for text in (self.adapter.opening, self.adapter.closing))
+        return opening, closing
+
+    def hear(self, clips: Sequence[Clip | None]) -> list[torch.Tensor]:
+        """What stands in a prompt for each clip: the audio's states between the adapter's opening and closing.
+
+        None is a dropped audio: the frame alone.
+        """
+        opening, closing = (self.backbone.embed(tokens) for tokens in self.frame)
+        there = [clip for clip in clips if clip is not None]
+        heard = iter(self.ears.hear(there) if there else [])
+        return [torch.cat([opening, closing] if clip is None else [opening, next(heard), closing]) for clip in clips]
 
     def module(self, path: str) -> torch.nn.Module:
         """The module at one of the adapter's paths."""
