@@ -59,6 +59,26 @@ def word_errors(
     return tuple(found)
 
 
+def corpus_rate(pairs: Sequence[tuple[str, str]]) -> Interval:
+    """Total errors over total reference words, percentile bootstrap over utterances.
+
+    pairs: what was said (not empty) and what was read, both normalised.
+    """
+    import jiwer
+
+    counts = []
+    for said, read in pairs:
+        words = len(said.split())
+        out = jiwer.process_words(said, read) if read else None
+        errors = words if out is None else out.substitutions + out.deletions + out.insertions
+        counts.append((errors, words))
+    table = np.array(counts, dtype=np.float64)
+    draws = np.random.default_rng(0).integers(len(table), size=(RESAMPLES, len(table)))
+    totals = table[draws].sum(axis=1)
+    low, high = np.percentile(totals[:, 0] / totals[:, 1], [2.5, 97.5])
+    return Interval(float(table[:, 0].sum() / table[:, 1].sum()), float(low), float(high))
+
+
 def _rate(
     asr: str,
     task: str,
@@ -67,26 +87,12 @@ def _rate(
     spoken: Mapping[str, str],
     normalise: Callable[[str], str],
 ) -> WordErrors:
-    import jiwer
-
-    counts = []
-    for item, transcript in rows:
-        said = normalise(transcript.text)
-        words = len(spoken[item].split())
-        out = jiwer.process_words(spoken[item], said) if said else None
-        errors = words if out is None else out.substitutions + out.deletions + out.insertions
-        counts.append((errors, words))
-    table = np.array(counts, dtype=np.float64)
-    draws = np.random.default_rng(0).integers(len(table), size=(RESAMPLES, len(table)))
-    totals = table[draws].sum(axis=1)
-    low, high = np.percentile(totals[:, 0] / totals[:, 1], [2.5, 97.5])
-    rate = table[:, 0].sum() / table[:, 1].sum()
     return WordErrors(
         asr=asr,
         task=task,
         condition=condition,
         n=len(rows),
-        rate=Interval(float(rate), float(low), float(high)),
+        rate=corpus_rate([(spoken[item], normalise(transcript.text)) for item, transcript in rows]),
         logprob=float(np.mean([t.logprob for _, t in rows])),
         incomplete=sum(not t.complete for _, t in rows),
     )

@@ -21,6 +21,7 @@ from cascade_equivalence.mechanism.targets import position_pitch
 from cascade_equivalence.pocket.training.features import Example
 from cascade_equivalence.pocket.training.loop import held_out
 from cascade_equivalence.pocket.training.sentences import own_sentences
+from cascade_equivalence.study.word_errors import corpus_rate
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.loading import Placement, locate
 from cascade_equivalence.systems.prompting import spoken_text
@@ -67,7 +68,7 @@ def written_errors(connector: CtcConnector, backbone: Backbone, clips: Sequence[
     from whisper_normalizer.english import EnglishTextNormalizer
 
     plain = EnglishTextNormalizer()
-    errors, words = [], []
+    pairs = []
     for start in range(0, len(clips), 16):
         part = clips[start : start + 16]
         with torch.inference_mode():
@@ -75,26 +76,10 @@ def written_errors(connector: CtcConnector, backbone: Backbone, clips: Sequence[
             found = connector.read(frames.float(), there)
         for (text, _), tokens in zip(part, found, strict=True):
             if said := plain(text):
-                errors.append(word_errors(said, plain(backbone.tokenizer.decode(tokens))))
-                words.append(len(said.split()))
-    wrong, total = np.array(errors), np.array(words)
-    drawn = np.random.default_rng(0).integers(0, len(total), (2000, len(total)))
-    low, high = np.percentile(wrong[drawn].sum(1) / total[drawn].sum(1), [2.5, 97.5])
-    return {
-        "wer": float(wrong.sum() / total.sum()),
-        "low": float(low),
-        "high": float(high),
-        "clips": len(total),
-        "words": int(total.sum()),
-    }
-
-
-def word_errors(said: str, read: str) -> int:
-    """Substitutions, deletions and insertions."""
-    import jiwer
-
-    found = jiwer.process_words(said, read)
-    return int(found.substitutions + found.deletions + found.insertions)
+                pairs.append((said, plain(backbone.tokenizer.decode(tokens))))
+    rate = corpus_rate(pairs)
+    words = sum(len(said.split()) for said, _ in pairs)
+    return {"wer": rate.value, "low": rate.low, "high": rate.high, "clips": len(pairs), "words": words}
 
 
 def door_readouts(
@@ -189,7 +174,7 @@ def measure(models: Path, examples: Iterable[Example], speech: Path | None) -> N
     encoder = WhisperEncoder("whisper-base", locate("whisper-base", print), Placement("cpu", "bfloat16", 16))
     clips = corpus_clips(["topic", "sentiment"])
     examples = list(examples)
-    own = set(own_sentences())
+    own = {*own_sentences("first"), *own_sentences("second")}
     dictionary = [(e.text, e.states) for e in examples if held_out(e.text) and e.text not in own]
     fitted_on = [text for text in dict.fromkeys(e.text for e in examples) if not held_out(text)][:3000]
     del examples
