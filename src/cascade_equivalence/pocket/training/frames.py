@@ -107,9 +107,9 @@ class _Trainer:
         vocabulary = build_vocabulary(train_texts, backbone.tokenizer, LEAST)
         if vocabulary.tokens != tuple(self.tokens.tolist()):
             raise ValueError("the CTC connector was trained on other sentences; train it again")
-        aligned = self._align(examples, vocabulary.entries)
-        self.train = [a for a in aligned if not held_out(a.example.text)]
-        self.test = [a for a in aligned if held_out(a.example.text)][:48]
+        self.entries = vocabulary.entries
+        self.train = [e for e in examples if not held_out(e.text) and self._fits(e)]
+        self.test = self._align([e for e in examples if held_out(e.text) and self._fits(e)][:48])
         self.embeddings = self.table[self.tokens].float()
         self.short = copy.copy(backbone.model.model)
         self.short._modules = dict(self.short._modules)
@@ -131,26 +131,27 @@ class _Trainer:
             connector.residual_out.bias.zero_()
         return _Model(connector, len(self.voices))
 
-    def _align(self, examples: Sequence[Example], entries: Callable[[str], list[int]]) -> list[_Aligned]:
+    def _fits(self, example: Example) -> bool:
+        return positions_needed(self.entries(example.text)) <= -(-len(example.states) // STACK)
+
+    def _align(self, examples: Sequence[Example]) -> list[_Aligned]:
+        """Examples that fit, with their tokens."""
+        frames, there = pad([e.states for e in examples])
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            logits = self.ctc.logits(frames.float(), there)
         found = []
-        for start in range(0, len(examples), 32):
-            part = examples[start : start + 32]
-            frames, there = pad([e.states for e in part])
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-                logits = self.ctc.logits(frames.float(), there)
-            for example, row, here in zip(part, logits.float().log_softmax(-1), there, strict=True):
-                target = entries(example.text)
-                if positions_needed(target) > int(here.sum()):
-                    continue
-                spots = align(row[here].numpy(), target)
-                ids = tuple(self.backbone.encode(spoken_text(example.text)))
-                voice = self.voices.index(example.voice)
-                found.append(_Aligned(example, torch.tensor(target), torch.from_numpy(spots), ids, voice))
+        for example, row, here in zip(examples, logits.float().log_softmax(-1), there, strict=True):
+            target = self.entries(example.text)
+            spots = align(row[here].numpy(), target)
+            ids = tuple(self.backbone.encode(spoken_text(example.text)))
+            voice = self.voices.index(example.voice)
+            found.append(_Aligned(example, torch.tensor(target), torch.from_numpy(spots), ids, voice))
         return found
 
     def _draw(self, batch: Sequence[int]) -> list[_Aligned]:
-        shifts = torch.randint(0, STACK, (len(batch),)).tolist()
-        return [self.train[i].shifted(k) for i, k in zip(batch, shifts, strict=True)]
+        chosen = self._align([self.train[i] for i in batch])
+        shifts = torch.randint(0, STACK, (len(chosen),)).tolist()
+        return [a.shifted(k) for a, k in zip(chosen, shifts, strict=True)]
 
     def _teacher_states(self, batch: Sequence[_Aligned]) -> list[Tensor]:
         """Tokens at their positions, the blank vector elsewhere: (positions, width) each."""
@@ -236,7 +237,7 @@ class _Trainer:
         self, name: str, module: nn.Module, steps: int, rate: float, batch: int, loss: Loss, check: Check
     ) -> list[dict[str, float]]:
         stage = Stage(name, module, steps, rate, batch, self.seed, loss, check, warm=30, check_every=100)
-        return run_stage(stage, [a.example for a in self.train], self.directory)
+        return run_stage(stage, self.train, self.directory)
 
     def _deep(self, before: Sequence[int], inputs: Tensor) -> Tensor:
         past = self.backbone.cache(before, len(inputs))
