@@ -116,7 +116,7 @@ def word_errors(model: CtcConnector, vocabulary: Vocabulary, examples: Sequence[
         part = examples[start : start + 32]
         frames, there = pad([e.states for e in part])
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-            read = model.read(frames.float(), there)
+            read = model.read(frames.float(), there, None)
         for example, tokens in zip(part, read, strict=True):
             pair = " ".join(words(example.text)), " ".join(words(vocabulary.tokenizer.decode(tokens)))
             said["wer"].append(pair)

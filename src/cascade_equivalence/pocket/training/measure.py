@@ -61,25 +61,32 @@ def human_speech(manifest: Path) -> dict[str, list[Spoken]]:
 
 
 def written_errors(connector: CtcConnector, backbone: Backbone, clips: Sequence[Written]) -> dict[str, Any]:
-    """Word error rate of the best path after Whisper's normaliser, its interval over clips, and the words it is over.
+    """Word error rate after Whisper's normaliser, its interval over clips, and the words it is over.
 
-    clips: text and encoder states of each.
+    clips: text and encoder states of each. `path` is the rate of the CTC path alone, without what the LLM expects.
     """
     from whisper_normalizer.english import EnglishTextNormalizer
 
     plain = EnglishTextNormalizer()
-    pairs = []
+    found: list[tuple[str, str, str]] = []
     for start in range(0, len(clips), 16):
         part = clips[start : start + 16]
         with torch.inference_mode():
             frames, there = pad([states for _, states in part])
-            found = connector.read(frames.float(), there)
-        for (text, _), tokens in zip(part, found, strict=True):
+            read = [connector.read(frames.float(), there, llm) for llm in (backbone, None)]
+        for (text, _), *tokens in zip(part, *read, strict=True):
             if said := plain(text):
-                pairs.append((said, plain(backbone.tokenizer.decode(tokens))))
-    rate = corpus_rate(pairs)
-    words = sum(len(said.split()) for said, _ in pairs)
-    return {"wer": rate.value, "low": rate.low, "high": rate.high, "clips": len(pairs), "words": words}
+                whole, path = (plain(backbone.tokenizer.decode(ids)) for ids in tokens)
+                found.append((said, whole, path))
+    rate, path = (corpus_rate([(row[0], row[i]) for row in found]) for i in (1, 2))
+    return {
+        "wer": rate.value,
+        "low": rate.low,
+        "high": rate.high,
+        "path": path.value,
+        "clips": len(found),
+        "words": sum(len(said.split()) for said, *_ in found),
+    }
 
 
 def door_readouts(

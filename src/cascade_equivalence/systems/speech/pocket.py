@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from cascade_equivalence.audio.clip import Clip
 from cascade_equivalence.systems.backbone import Backbone
@@ -24,6 +25,8 @@ from cascade_equivalence.systems.whisper import split
 
 STACK = 4
 """Encoder frames (20 ms) per position."""
+PRIOR = 0.3
+"""Weight of the LLM's log-probabilities beside those of the CTC head, chosen on development items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ class Trunk(nn.Module):
 class CtcConnector(nn.Module):
     """CTC posteriors × the LLM's embeddings: one soft embedding per collapsed token.
 
+    The LLM is its language model too: posteriors are weighed by what the LLM expects (shallow fusion, Gulcehre et al.
+    2015, arXiv 1503.03535, in one pass over the soft tokens).
     A word spelt in other tokens than the LLM's own tokenizer would choose gets the embeddings of the latter.
     tokens: LLM token id of each head entry after the blank, shape (vocabulary,).
     """
@@ -123,12 +128,10 @@ class CtcConnector(nn.Module):
 
     def forward(self, frames: Tensor, there: Tensor, llm: Backbone) -> list[Tensor]:
         """Soft embeddings of each clip, shape (tokens found, LLM width)."""
-        logits = self.logits(frames, there).float()
         embeddings = llm.model.get_input_embeddings().weight
         table = embeddings[self.tokens.long()]
         found = []
-        for row, here in zip(logits, there, strict=True):
-            posteriors = collapse(row[here])
+        for posteriors in self.posteriors(frames, there, llm):
             soft = posteriors.to(table.dtype) @ table
             heard = self.tokens[posteriors.argmax(-1)].tolist()
             parts = [soft[:0]]
@@ -138,14 +141,32 @@ class CtcConnector(nn.Module):
             found.append(torch.cat(parts))
         return found
 
-    def read(self, frames: Tensor, there: Tensor) -> list[list[int]]:
-        """The LLM tokens of the best path, blanks and repetitions removed."""
-        best = self.logits(frames, there).argmax(-1)
-        read = []
-        for row, here in zip(best, there, strict=True):
-            path = torch.unique_consecutive(row[here])
-            read.append([int(self.tokens[entry - 1]) for entry in path.tolist() if entry])
-        return read
+    def posteriors(self, frames: Tensor, there: Tensor, llm: Backbone | None) -> list[Tensor]:
+        """Posterior of each token found, (tokens, vocabulary) per clip, weighed by what the LLM expects there."""
+        logits = self.logits(frames, there).float()
+        found = [collapse(row[here]) for row, here in zip(logits, there, strict=True)]
+        if llm is None:
+            return found
+        expected = self._expected(found, llm)
+        return [(p.clamp_min(1e-8).log() + PRIOR * e).softmax(-1) for p, e in zip(found, expected, strict=True)]
+
+    def _expected(self, found: Sequence[Tensor], llm: Backbone) -> list[Tensor]:
+        """The LLM's log-probabilities of the head's entries, each token given the soft ones before it."""
+        tokens = self.tokens.long()
+        table = llm.model.get_input_embeddings().weight[tokens]
+        before = llm.embed(llm.encode("\n", start=True))
+        rows = [torch.cat([before, posteriors.to(table.dtype) @ table]) for posteriors in found]
+        # Padding stands on the right, where a causal model does not see it.
+        logits = llm.model(inputs_embeds=pad_sequence(rows, batch_first=True)).logits
+        first = len(before) - 1
+        return [
+            row[first : first + len(posteriors)].float().log_softmax(-1)[:, tokens]
+            for row, posteriors in zip(logits, found, strict=True)
+        ]
+
+    def read(self, frames: Tensor, there: Tensor, llm: Backbone | None) -> list[list[int]]:
+        """The likeliest LLM tokens; without an LLM those of the CTC path alone."""
+        return [self.tokens[p.argmax(-1)].tolist() for p in self.posteriors(frames, there, llm)]
 
 
 def respelt(tokens: Sequence[int], tokenizer: Any) -> list[tuple[int, int, list[int]]]:
