@@ -1,7 +1,7 @@
 """Choose the shots of each form on development items alone.
 
-For every shipped closed task, several random shot sets (one per label, drawn from the development items) are scored on
-the development items not shown: accuracy and cross-entropy of the gold label after calibration on those same
+For a closed task, several random shot sets (`--per-label` of each label, drawn from the development items) are scored
+on the development items not shown: accuracy and cross-entropy of the gold label after calibration on those same
 unlabelled items. The set with the lowest cross-entropy is the one to write into `tasks/forms.py`.
 
     python corpus/prompts.py --task topic --sets 12

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cascade_equivalence.errors import ModelError
 from cascade_equivalence.pocket.training import loop
 from cascade_equivalence.pocket.training.features import Example
 from cascade_equivalence.pocket.training.loop import Stage, batches, held_out, run_stage, schedule
@@ -63,3 +64,10 @@ def test_a_killed_training_ends_where_an_undisturbed_one_does(tmp_path: Path, mo
     before = [p.clone() for p in resumed.parameters()]
     run_stage(stage(resumed, 15, stop=0), examples, tmp_path / "killed")
     assert all(torch.equal(a, b) for a, b in zip(before, resumed.parameters(), strict=True))
+
+
+def test_a_checkpoint_of_another_model_is_named(tmp_path: Path) -> None:
+    examples = [Example("t", "v", torch.zeros(4, 2), torch.zeros(1, 3))] * 8
+    run_stage(stage(model(), 2), examples, tmp_path)
+    with pytest.raises(ModelError, match=r"toy\.checkpoint\.safetensors.*remove it"):
+        run_stage(stage(nn.Sequential(nn.Linear(6, 7), nn.Linear(7, 1)), 4), examples, tmp_path)

@@ -1,4 +1,6 @@
+import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -43,10 +45,13 @@ def test_nothing_evaluated_is_kept() -> None:
     assert apart([five], evaluated) == [five]
 
 
-def test_our_sentences_are_speakable_and_apart_from_the_corpus() -> None:
-    own, evaluated = own_sentences(), evaluated_sentences()
-    assert len(own) > 1500
-    assert all(words(text) for text in own)
+@pytest.mark.parametrize(("part", "least"), [("first", 1500), ("second", 9000)])
+def test_our_sentences_are_speakable_and_apart_from_the_corpus(part: Literal["first", "second"], least: int) -> None:
+    own, evaluated = own_sentences(part), evaluated_sentences()
+    assert len(set(own)) == len(own) > least
+    # Words and plain marks alone: what a synthesiser reads and the head's vocabulary writes.
+    assert all(re.fullmatch(r"[A-Za-z][A-Za-z',.?! -]*", text) for text in own)
+    assert all(4 <= len(words(text)) <= 20 for text in own)
     kept = apart(own, evaluated)
     assert {words(t) for t in kept}.isdisjoint({words(t) for t in evaluated})
     assert len(kept) > 0.98 * len(own)

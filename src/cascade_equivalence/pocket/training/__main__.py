@@ -20,7 +20,8 @@ examples:
   python -m cascade_equivalence.pocket.training pocket-ctc --work training --seed 1 --steps 500
   python -m cascade_equivalence.pocket.training measure --work training --speech recordings/manifest.jsonl
 
-One thread is used; features are read from WORK/features (made if missing), models go to WORK/seed-N.
+One thread is used. Features go to WORK/features: `data` makes those that are missing; the other commands take what is
+there, and make them only where there is no such directory. Models go to WORK/seed-N.
 """
 
 
@@ -34,7 +35,7 @@ def main() -> None:
     )
     parser.add_argument("what", choices=["data", "pocket-ctc", "pocket-frames", "measure"])
     parser.add_argument("--work", type=Path, required=True, help="directory for features and checkpoints")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the training; the data are always those of seed 0")
     parser.add_argument("--steps", type=int, default=4800, help="of pocket-ctc (0.6 s each on one free thread)")
     parser.add_argument("--match-steps", type=int, default=400, help="of pocket-frames, second stage (1.5 s each)")
     parser.add_argument("--loop-steps", type=int, default=400, help="of pocket-frames, third stage (4 s each)")

@@ -14,6 +14,8 @@ def align(logprobs: NDArray[np.float32], target: Sequence[int]) -> NDArray[np.in
     Raises `ValueError` if the target does not fit into the time.
     """
     time, n = len(logprobs), len(target)
+    if not time:
+        raise ValueError(f"{n} tokens do not fit into 0 positions")
     labels = np.zeros(2 * n + 1, dtype=np.int64)
     labels[1::2] = target
     skip = np.zeros(2 * n + 1, dtype=bool)

@@ -22,10 +22,11 @@ from cascade_equivalence.systems.speech.pocket_checkpoint import save_connector
 LEAST = 6
 """Tokens seen less often in the training sentences are spelt in pieces."""
 RATE = 1.2e-3
+"""Learning rate after the warm-up."""
 BATCH = 32
 DROPOUT = 0.15
 SPANS, SPAN = 3, 6
-"""Time masks per clip, and their longest in positions."""
+"""Time masks per clip, and their longest in positions of 80 ms."""
 
 
 def train_ctc(
@@ -39,7 +40,8 @@ def train_ctc(
 ) -> CtcConnector:
     """Train for `steps` (or go on, or take the finished one) and ship into `directory`/pocket-ctc.
 
-    output_rows: where the head starts, texts of its tokens to (texts, any width).
+    llm_width: of the LLM's input embeddings. output_rows: where the head starts, texts of its tokens to (texts, any
+    width).
     """
     train = [e for e in examples if not held_out(e.text)]
     test = [e for e in examples if held_out(e.text)]
@@ -87,7 +89,10 @@ def shift(states: Sequence[Tensor]) -> list[Tensor]:
 
 
 def mask_spans(frames: Tensor, there: Tensor) -> Tensor:
-    """Set up to `SPANS` short spans of each clip to zero (Park et al. 2019, arXiv 1904.08779, time masking)."""
+    """Set up to `SPANS` short spans of each clip to zero (Park et al. 2019, arXiv 1904.08779, time masking).
+
+    frames: (batch, time, width). there: (batch, time), False on padding.
+    """
     time = frames.shape[1]
     for _ in range(SPANS):
         width = torch.randint(0, SPAN + 1, (len(frames), 1))
@@ -98,7 +103,10 @@ def mask_spans(frames: Tensor, there: Tensor) -> Tensor:
 
 
 def start_head(model: CtcConnector, output_embeddings: Tensor) -> None:
-    """Start the head at given output embeddings, turned into its width by a random orthogonal projection."""
+    """Start the head at given output embeddings, turned into its width by a random orthogonal projection.
+
+    output_embeddings: (vocabulary, any width); the blank's row stays as it is.
+    """
     width = model.head.weight.shape[1]
     source = output_embeddings.float() - output_embeddings.float().mean(0)
     turn = torch.linalg.qr(torch.randn(source.shape[1], width))[0]
@@ -108,7 +116,7 @@ def start_head(model: CtcConnector, output_embeddings: Tensor) -> None:
 
 
 def word_errors(model: CtcConnector, vocabulary: Vocabulary, examples: Sequence[Example]) -> dict[str, float]:
-    """Word error rates of the best path: all voices, and the natural ones."""
+    """Word error rates of the best path: all voices (`wer`), and the natural ones if any (`wer_natural`)."""
     import jiwer
 
     said: dict[str, list[tuple[str, str]]] = {"wer": [], "wer_natural": []}

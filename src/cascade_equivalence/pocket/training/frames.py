@@ -1,9 +1,9 @@
 """`pocket-frames`: every frame's embedding, trained with the LLM in the loop.
 
 Three stages on the trunk and head of a trained `pocket-ctc`, which stay as they are. `blank`: one vector that the LLM
-overlooks where no token is. `match`: the LLM's states after six blocks as if tokens stood at their CTC positions, while
-the embeddings themselves are kept away from those of the tokens and must tell level, pitch and voice. `loop`: KL to
-the LLM's own logits on the text.
+overlooks where no token is. `match`: the LLM's states after six blocks as if tokens stood at their CTC positions.
+`loop`: KL to the LLM's own logits on the text. In the last two the embeddings themselves are kept away from those of
+the tokens and must tell level, pitch and voice.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from cascade_equivalence.errors import ModelError
 from cascade_equivalence.pocket.training.alignment import align
 from cascade_equivalence.pocket.training.ctc import LEAST, positions_needed
 from cascade_equivalence.pocket.training.features import Example
@@ -81,7 +82,10 @@ class _Model(nn.Module):
 def train_frames(
     examples: Sequence[Example], backbone: Backbone, ctc: CtcConnector, steps: Steps, seed: int, directory: Path
 ) -> FrameConnector:
-    """Train from a trained `pocket-ctc` and ship into `directory`/pocket-frames. `backbone`: the LLM in bfloat16."""
+    """Train from a trained `pocket-ctc` and ship into `directory`/pocket-frames. `backbone`: the LLM in bfloat16.
+
+    Raises `ModelError` where `ctc` was trained on other sentences.
+    """
     trainer = _Trainer(examples, backbone, ctc, seed, directory)
     curves = {
         "blank": trainer.learn_blank(steps.blank),
@@ -106,7 +110,10 @@ class _Trainer:
         train_texts = dict.fromkeys(e.text for e in examples if not held_out(e.text))
         vocabulary = build_vocabulary(train_texts, backbone.tokenizer, LEAST)
         if vocabulary.tokens != tuple(self.tokens.tolist()):
-            raise ValueError("the CTC connector was trained on other sentences; train it again")
+            raise ModelError(
+                f"{directory}: its pocket-ctc was trained on other sentences than these features hold; train it again "
+                "in another --work, or remove ctc.checkpoint.safetensors"
+            )
         self.entries = vocabulary.entries
         self.train = [e for e in examples if not held_out(e.text) and self._fits(e)]
         self.test = self._align([e for e in examples if held_out(e.text) and self._fits(e)][:48])

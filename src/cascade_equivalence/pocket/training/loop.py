@@ -17,12 +17,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from cascade_equivalence.errors import ModelError
 from cascade_equivalence.pocket.training.features import Example
 from cascade_equivalence.pocket.training.sentences import words
 
 HELD_OUT = 50
 """One sentence of so many is held out, in all its voices."""
 CHECKPOINT_S = 120
+"""Seconds between checkpoints."""
 
 
 def held_out(text: str) -> bool:
@@ -60,7 +62,7 @@ Check = Callable[[], dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage of a training."""
+    """One stage of a training. rate: learning rate after `warm` steps. check_every: steps between two checks."""
 
     name: str
     module: nn.Module
@@ -78,6 +80,7 @@ def run_stage(stage: Stage, examples: Sequence[Example], directory: Path) -> lis
     """Train, or go on from the stage's checkpoint in `directory`. Returns the curve: what was logged, by step.
 
     Every step draws its dropout and masks from (seed, step) alone, so a resumed run ends where an undisturbed one does.
+    Raises `ModelError` for a checkpoint of another model.
     """
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{stage.name}.checkpoint.safetensors"
@@ -132,7 +135,12 @@ def _resume(path: Path, module: nn.Module, optimizer: Any) -> tuple[int, list[di
     with safe_open(path, "pt") as file:
         facts = file.metadata()
     tensors = load_file(path)
-    module.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    try:
+        module.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    except RuntimeError:
+        raise ModelError(
+            f"{path}: of a model of another size, trained on other sentences perhaps; remove it, or give another --work"
+        ) from None
     held = optimizer.state_dict()
     for name, value in tensors.items():
         if name.startswith("optimizer."):

@@ -1,4 +1,7 @@
-"""The figures of the model card: what a trained connector writes, hides and carries, in voices it never heard."""
+"""The figures of the model card: what a trained connector writes, hides and carries.
+
+All in voices it never heard, but for the held-out dictionary sentences.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prompts around the audio in the third stage. None of them is used in a study."""
+"""Prompts around the audio while `pocket-frames` is trained. None of them is used in a study."""
 
 from __future__ import annotations
 

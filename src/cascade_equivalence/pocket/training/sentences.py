@@ -7,7 +7,9 @@ import random
 import re
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Literal
 
 from cascade_equivalence.errors import UsageError
 from cascade_equivalence.tasks.task import corpus_dir
@@ -19,16 +21,15 @@ _SPEAKABLE = re.compile(r"[A-Za-z][A-Za-z',.?! -]*")
 _SHARED_RUN = 6
 
 
-def own_sentences(part: str = "first") -> list[str]:
-    """The sentences written for training: news, opinions, everyday talk. part: "first" (1,800) or "second" (more)."""
+def own_sentences(part: Literal["first", "second"] = "first") -> list[str]:
+    """The sentences written for training, each once: news, opinions, everyday talk and, in "second", knowledge."""
     texts = files("cascade_equivalence.pocket.training") / "texts" / part
     lines = [line for path in sorted(texts.iterdir(), key=lambda p: p.name) for line in _lines(path)]
     return list(dict.fromkeys(lines))
 
 
-def _lines(path: object) -> list[str]:
-    text: str = path.read_text(encoding="utf-8")  # type: ignore[attr-defined]
-    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+def _lines(path: Traversable) -> list[str]:
+    return [" ".join(line.split()) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def wordnet_sentences(directory: Path = WORDNET) -> tuple[list[str], list[str]]:
@@ -94,7 +95,11 @@ class Sentences:
 
 
 def training_sentences(examples: int, definitions: int, more: int, seed: int, wordnet: Path = WORDNET) -> Sentences:
-    """Our own sentences and a seeded choice of WordNet's, shuffled. All apart from the evaluated ones."""
+    """Our own sentences and a seeded choice of WordNet's, all apart from the evaluated ones.
+
+    examples, definitions: how many of WordNet's at most (`other`). more: how many of the rest of both. Raises
+    `UsageError` if WordNet is not there.
+    """
     evaluated = evaluated_sentences()
     own = apart(own_sentences(), evaluated)
     quoted, defined = (apart(part, evaluated) for part in wordnet_sentences(wordnet))

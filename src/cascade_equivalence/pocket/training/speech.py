@@ -46,11 +46,14 @@ class Utterance:
 
 
 NATURAL = 900
-"""Of our own sentences, so many are meant for natural voices too."""
+"""Of our own first sentences, so many are meant for natural voices too."""
 
 
 def plan_speech(sentences: Sentences, seed: int) -> dict[str, list[Utterance]]:
-    """Who speaks what, in groups: our first `NATURAL` sentences by Kokoro, and all of them by flite and espeak-ng."""
+    """Who speaks what, in groups.
+
+    kokoro: `NATURAL` of `own`, in natural voices. espeak-flite: `own` and `other`; more; second: quick voices.
+    """
     rng = random.Random(f"speech {seed}")
     kokoro = tuple(json.loads((corpus_dir() / "voices.json").read_text(encoding="utf-8"))["roles"]["training"])
     own, pool = sentences.own, [*sentences.own, *sentences.other]
@@ -64,7 +67,7 @@ def plan_speech(sentences: Sentences, seed: int) -> dict[str, list[Utterance]]:
         "espeak-flite": [quick(text) for text in pool],
         "more": [quick(text) for text in sentences.more],
     }
-    # Drawn anew, so that they are spoken alike however many sentences of the dictionary there are.
+    # Drawn anew, so that they are spoken alike however many sentences there are in `more`.
     rng = random.Random(f"speech {seed} second")
     return groups | {"second": [quick(text) for text in sentences.second]}
 
@@ -84,7 +87,7 @@ def _utterance(text: str, engine: str, voices: Sequence[str], pool: Sequence[str
 
 
 def make_clip(utterance: Utterance) -> Clip:
-    """Speak, colour, mix and level. Raises `ModelError` if an engine is missing."""
+    """Speak, colour, mix and level, at 16 kHz. Raises `ModelError` if an engine is missing."""
     speech = _speak(utterance, utterance.text)
     if utterance.babble:
         noise = np.zeros_like(speech)

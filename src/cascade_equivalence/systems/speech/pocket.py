@@ -2,7 +2,8 @@
 
 Both stand on one trunk (four encoder frames stacked to 80 ms, two convolution-augmented transformer blocks after
 Gulati et al. 2020, arXiv 2005.08100). `CtcConnector` is a cascade by construction: it collapses CTC posteriors
-(Graves et al. 2006) into one soft embedding per token, the posterior times the LLM's embedding table.
+(Graves et al. 2006) into one soft embedding per token, the posterior times the LLM's embedding table; a word that the
+LLM's tokenizer would write otherwise is given in the embeddings of that.
 `FrameConnector` keeps every frame: a soft choice from a private table plus a residual that carries the sound.
 """
 
@@ -127,7 +128,7 @@ class CtcConnector(nn.Module):
         return logits
 
     def forward(self, frames: Tensor, there: Tensor, llm: Backbone) -> list[Tensor]:
-        """Soft embeddings of each clip, shape (tokens found, LLM width)."""
+        """Embeddings of each clip, shape (tokens after respelling, LLM width), in the dtype of the LLM's table."""
         embeddings = llm.model.get_input_embeddings().weight
         table = embeddings[self.tokens.long()]
         found = []
@@ -170,7 +171,7 @@ class CtcConnector(nn.Module):
 
 
 def respelt(tokens: Sequence[int], tokenizer: Any) -> list[tuple[int, int, list[int]]]:
-    """Words of a token sequence: where each begins and ends, and the tokens that `tokenizer` itself has for it.
+    """Words of a token sequence: where each begins and ends (half-open), and `tokenizer`'s own tokens for it.
 
     A word is a token and the letters that follow without a space; any other sign stands for itself.
     """
@@ -201,7 +202,7 @@ def collapse(logits: Tensor) -> Tensor:
 class FrameConnector(nn.Module):
     """Every position kept: softmax over a private code × a free table, plus a residual from frames and neighbours.
 
-    The code is started from a CTC head; the table starts at the LLM's embeddings and is trained away from them.
+    Trunk and code are those of a CTC connector; the table starts at the LLM's embeddings and is trained away from them.
     """
 
     def __init__(self, config: PocketConfig, dropout: float = 0.0) -> None:

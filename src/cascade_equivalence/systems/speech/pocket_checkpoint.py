@@ -1,7 +1,7 @@
 """A pocket speech LLM on disk: `config.json` and `model.safetensors` (the connector) in one directory.
 
 Large matrices are stored as 8-bit integers with one scale a row (a rounding of at most 0.4 % of the row's largest
-weight), everything else as float16.
+weight), other floats as float16; names and sizes stand in `config.json`, with the sha256 of the weights.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
 WEIGHTS = "model.safetensors"
 SCALE = ".scale"
 SMALL = 1 << 16
+"""Weights from which on a matrix is stored in eight bits."""
 CONNECTORS: dict[str, type[CtcConnector] | type[FrameConnector]] = {"ctc": CtcConnector, "frames": FrameConnector}
 
 
@@ -51,7 +52,7 @@ def save_connector(
 
 
 def pack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices of 65,536 weights and more as int8 with `NAME.scale`, shape (rows,); other floats as float16."""
+    """Matrices of `SMALL` weights and more as int8 with `NAME.scale`, float32, (rows,); other floats as float16."""
     packed = {}
     for name, value in tensors.items():
         if value.ndim == 2 and value.numel() >= SMALL:
