@@ -73,6 +73,7 @@ def good(tmp_path: Path, name: str = "good.wav") -> dict[str, object]:
         ({"tasks": ["astrology"]}, "no task 'astrology'; there are:"),
         ({"conditions": ["bable@5dB"]}, "condition 'bable@5dB': no step"),
         ({"conditions": ["clean", "clean"]}, "conditions: one is there twice"),
+        ({"conditions": ["babble@5dB", "babble@5.0dB"]}, "one is there twice ('babble@5dB' and 'babble@5.0dB')"),
         ({"answer": "sing"}, "answer: Input should be 'labels' or 'generate'"),
         ({"limit": 0}, "limit: Input should be greater than or equal to 1"),
         ({"extends": "purse"}, "extends 'purse'; the presets are: pocket"),

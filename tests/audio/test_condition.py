@@ -93,6 +93,8 @@ def test_wrong_names_list_the_valid_ones(text: str) -> None:
         ("speed@0", "0 is out of range"),
         ("no-audio+babble@5dB", "stands alone"),
         ("babble@5dB+swap", "'swap' comes first"),
+        ("silence+babble@5dB", "after 'silence' there is no speech that 'babble'"),
+        ("silence+gain@3dB+far_field@1m", "after 'silence' there is no speech that 'far_field'"),
     ],
 )
 def test_wrong_kinds_values_and_units_say_how_to_write_it(text: str, hint: str) -> None:

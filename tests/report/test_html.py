@@ -173,6 +173,8 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path):
 
 def test_conditions_go_from_clean_to_hard():
     mixed = ["babble@0dB", "reverb@0.6s", "clean", "babble@-5dB", "babble@20dB"]
+    chain = ["gain@-6dB", "gain@6dB", "reverb@0.6s+babble@0dB", "reverb@0.6s+babble@20dB"]
+    assert in_noise_order(chain) == [*chain[:2], chain[3], chain[2]], "a gain is no level of noise"
     assert in_noise_order(mixed) == ["clean", "babble@20dB", "babble@0dB", "babble@-5dB", "reverb@0.6s"]
 
 

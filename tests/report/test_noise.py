@@ -74,6 +74,9 @@ def test_the_crossing_is_told_in_both(study):
     assert results.crossings
     assert "speech is ahead first and falls behind at" in page.text
     assert "speech is ahead first and falls behind at" in text
+    claim = "the advantage of speech reverses in this range (25.0 to −5.0 dB)"
+    assert claim in page.text.lower() or claim in page.text
+    assert claim in " ".join(text.split())
 
 
 def test_orders_and_held_words_stand_in_both(study):

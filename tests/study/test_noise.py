@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cascade_equivalence.report.noise import crossing_of, pairs
+from cascade_equivalence.report.noise import claim_of, crossing_of, pairs
 from cascade_equivalence.study.conditions import Sweep, is_control, level_of, sweeps
 from cascade_equivalence.study.results import POOLED, Change, Results
 
@@ -123,6 +123,48 @@ def test_sentences_say_where_or_that_there_is_none(results: Results, tmp_path: P
         f"babble: no reversal, speech is not behind {arm} anywhere down to −5.0 dB; one in 0 % of 200 resamples"
         for arm in ("s", "w")
     }
+
+
+def test_what_a_sweep_says_of_the_claim_that_noise_reverses_an_advantage(results: Results, tmp_path: Path) -> None:
+    """60 items lost by the speech LLM, none by the cascades, and a reversal; then sweeps without clean audio."""
+    said = {pair.right: pair.claims for pair in pairs(results) if pair.task == "t"}
+    for right in ("s", "w"):
+        (claim,) = said[right]
+        assert f"(babble, n {N})? speech loses 50.0 points more than {right} at −5.0 dB (+50.0, +" in claim
+        assert claim.endswith("; the advantage of speech reverses in this range (25.0 to −5.0 dB)")
+    for pair in pairs(results):
+        assert len(pair.claims) == len(pair.crossings)
+
+    conditions = ["babble@5dB", "babble@0dB"]
+    for planted, said_of_it in (
+        (lambda arm, i: arm == "speech" or i >= 30, "; no reversal of the advantage of speech in this range (5.0 to"),
+        (lambda arm, i: arm != "speech" or i >= 30, "; speech has no advantage to lose, no reversal of the advantage "),
+        (lambda arm, i: True, "; neither is ahead in this range"),
+    ):
+        there = build(
+            tmp_path / str(len(said_of_it)),
+            [task("t", LABELS, 60, conditions=conditions)],
+            lambda arm, t, c, i, right=planted: LABELS[i % 3] if right(arm, i) else LABELS[(i + 1) % 3],
+        )
+        assert there.crossings and not there.reversals
+        shown = [claim for pair in pairs(there) for claim in pair.claims]
+        assert shown == [claim_of(c, []) for c in there.crossings], "a sweep without clean audio is told too"
+        assert all(said_of_it in claim and "at 0.0 dB is not known" in claim for claim in shown)
+
+
+def test_a_reversal_that_the_resamples_do_not_bear_out_is_undecided(tmp_path: Path) -> None:
+    """One item ahead on clean audio, one behind at the hardest level."""
+
+    def planted(arm: str, t: str, condition: str, i: int) -> str:
+        wrong = {"s": i < 6, "w": i < 6, "speech": 6 <= i < (13 if condition == SWEEP[-1] else 11)}.get(arm, False)
+        return LABELS[(i + wrong) % 3]
+
+    found = build(tmp_path, [task("t", LABELS, 60, conditions=["clean", *SWEEP])], planted)
+    for c in found.crossings:
+        assert 0.05 < c.found.share < 0.95
+        rows = [r for r in found.reversals if r.right == c.right]
+        assert "the advantage of speech reverses, undecided with " in claim_of(c, rows)
+        assert f"whether speech loses more than {c.right} at −5.0 dB is undecided (+3.3, " in claim_of(c, rows)
 
 
 def test_resampling_is_the_same_on_every_analysis(results: Results, tmp_path: Path) -> None:

@@ -91,6 +91,9 @@ FORMS = (
 )
 """Every way to write a step."""
 
+NOISE = ("babble", "noise", "far_field")
+"""Steps that add noise at a level, for which there must be speech."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -141,7 +144,11 @@ def parse_condition(text: str, base: Path | None = None) -> Condition:
         raise UsageError(f"condition '{text}': 'no-audio' stands alone, there is nothing to do to no sound")
     if "swap" in parts[1:]:
         raise UsageError(f"condition '{text}': 'swap' comes first; what follows is done to the other item's sound")
-    return Condition(text, tuple(step for step in steps if step.name != "clean"))
+    if "silence" in parts and (noise := [s.name for s in steps[parts.index("silence") :] if s.name in NOISE]):
+        raise UsageError(
+            f"condition '{text}': after 'silence' there is no speech that '{noise[0]}' could have an SNR to"
+        )
+    return Condition("+".join(parts), tuple(step for step in steps if step.name != "clean"))
 
 
 def _step(text: str, part: str, base: Path) -> Step:

@@ -14,7 +14,7 @@ from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered, series
 from cascade_equivalence.run.layout import GOLD_CONDITION
-from cascade_equivalence.study.conditions import CLEAN, sweeps
+from cascade_equivalence.study.conditions import CLEAN, level_of, sweeps
 from cascade_equivalence.study.results import POOLED, Results
 
 COLOURS = ("#5c5c66", "#1565b8", "#b5500b", "#2c7a4b", "#8a3fa0", "#a3284f", "#4b6b00", "#00727d")
@@ -24,7 +24,6 @@ SHAPES = ("stroke", "circle", "square", "triangle-up", "diamond", "triangle-down
 
 _WIDTH, _HEIGHT = 300, 190
 _SVG_TAGS = {"svg", "g", "path", "line", "rect", "text", "tspan", "title", "defs", "clipPath"}
-_LEVEL = re.compile(r"(?P<kind>[^@+]+)@(?P<value>[+-]?\d+(?:\.\d+)?)dB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +82,8 @@ def in_noise_order(conditions: Sequence[str]) -> list[str]:
     def place(condition: str) -> tuple[int, int, float]:
         if condition == "clean":
             return (0, 0, 0.0)
-        match = _LEVEL.fullmatch(condition)
-        kind = match["kind"] if match else condition
-        return (1, kinds.setdefault(kind, len(kinds)), -float(match["value"]) if match else 0.0)
+        kind, level = level_of(condition) or (condition, 0.0)
+        return (1, kinds.setdefault(kind, len(kinds)), -level)
 
     return [c for _, c in sorted(((place(c), c) for c in conditions), key=lambda pair: pair[0])]
 
@@ -296,10 +294,11 @@ def _draw(lines: Sequence[Line], conditions: Sequence[str], span: tuple[float, f
 
 def _axis(conditions: Sequence[str]) -> tuple[list[str], str]:
     """Tick labels and title; one kind of noise is named once, below the axis."""
-    matches = [_LEVEL.fullmatch(c) for c in conditions]
-    kinds = {m["kind"] for m in matches if m}
-    if len(kinds) == 1 and all(m or c == "clean" for m, c in zip(matches, conditions, strict=True)):
-        return [f"{m['value']} dB" if m else c for m, c in zip(matches, conditions, strict=True)], f"{kinds.pop()}, SNR"
+    levels = [level_of(c) for c in conditions]
+    kinds = {found[0] for found in levels if found}
+    if len(kinds) == 1 and all(found or c == CLEAN for found, c in zip(levels, conditions, strict=True)):
+        labels = [f"{found[1]:g} dB" if found else c for found, c in zip(levels, conditions, strict=True)]
+        return labels, f"{kinds.pop()}, SNR"
     return list(conditions), "condition"
 
 

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered
+from cascade_equivalence.study.conditions import level_of
 from cascade_equivalence.study.results import POOLED, Change, NoiseReversal, Results, SweepCrossing
 
 ORDERS_NOTE = (
     "A chat prompt lists the options in the order given, and may answer otherwise in another; a plain prompt lists "
     "none, so there the order can decide ties alone"
 )
+
+_SURE = 0.95
+"""Share of resamples from which on a reversal, or that there is none, is taken as seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class Pair:
     rows: tuple[tuple[NoiseReversal, Change | None, Change | None], ...]
     """The reversal, with the noise drops of left and right."""
     crossings: tuple[str, ...]
+    claims: tuple[str, ...]
+    """What each sweep says about the claim that noise costs a speech LLM more and turns its advantage round."""
 
 
 def drops(results: Results) -> list[list[Change]]:
@@ -47,20 +54,23 @@ def _by_arm(results: Results, changes: Sequence[Change]) -> list[list[Change]]:
 
 
 def pairs(results: Results) -> list[Pair]:
-    """The reversal tables, the pooled one first."""
+    """The reversal tables, the pooled one first. A sweep without clean audio has no rows, but may cross."""
     drop = {(c.task, c.condition, c.arm): c for c in results.changes}
-    found = sorted(results.reversals, key=lambda r: r.task != POOLED)
+    found = {(r.task, r.left, r.right): r.family for r in (*results.reversals, *results.crossings)}
     made = []
-    for (task, left, right), group in groupby(found, key=lambda r: (r.task, r.left, r.right)):
-        rows = list(group)
+    for key in sorted(found, key=lambda key: key[0] != POOLED):
+        task, left, right = key
+        rows = [r for r in results.reversals if (r.task, r.left, r.right) == key]
+        sweeps = [c for c in results.crossings if (c.task, c.left, c.right) == key]
         made.append(
             Pair(
                 task,
                 left,
                 right,
-                rows[0].family,
+                found[key],
                 tuple((r, drop.get((task, r.condition, left)), drop.get((task, r.condition, right))) for r in rows),
-                tuple(crossing_of(c) for c in results.crossings if (c.task, c.left, c.right) == (task, left, right)),
+                tuple(map(crossing_of, sweeps)),
+                tuple(claim_of(c, rows) for c in sweeps),
             )
         )
     return made
@@ -82,3 +92,46 @@ def crossing_of(sweep: SweepCrossing) -> str:
     upper = numbers.level(high) if high is not None else f"above {highest}"
     limits = f" ({numbers.level(low)} to {upper})" if low is not None else ""
     return f"{kind}: {ahead} is ahead first and falls behind at {at} dB{limits}; so in {share}"
+
+
+def claim_of(sweep: SweepCrossing, rows: Sequence[NoiseReversal]) -> str:
+    """What a sweep says about the claim that noise costs a speech LLM more than a cascade and reverses its advantage.
+
+    rows: the reversals of the same task and arms; without those of clean audio the loss is left open.
+    """
+    hardest = (sweep.kind, min(sweep.levels))
+    change = next((r.found.change for r in rows if level_of(r.condition) == hardest), None)
+    span = f"{numbers.level(max(sweep.levels))} to {numbers.level(hardest[1])} dB"
+    return (
+        f"noise costs a speech LLM more and reverses its advantage ({sweep.kind}, n {sweep.found.n})? "
+        f"{_loss(sweep, change)}; {_advantage(sweep)} in this range ({span})"
+    )
+
+
+def _loss(sweep: SweepCrossing, change: Interval | None) -> str:
+    at = f"at {numbers.level(min(sweep.levels))} dB"
+    if change is None or change.value is None or change.low is None or change.high is None:
+        return f"whether {sweep.left} loses more than {sweep.right} {at} is not known"
+    size = f"{numbers.percent(abs(change.value))} points"
+    limits = f"({numbers.points(change.value)}, {numbers.limits(change, 'points')})"
+    if change.low > 0:
+        return f"{sweep.left} loses {size} more than {sweep.right} {at} {limits}"
+    if change.high < 0:
+        return f"{sweep.left} loses {size} less than {sweep.right} {at} {limits}"
+    return f"whether {sweep.left} loses more than {sweep.right} {at} is undecided {limits}"
+
+
+def _advantage(sweep: SweepCrossing) -> str:
+    """Whether the advantage reverses; where the resamples do not bear it out at 95 %, that too."""
+    found, share = sweep.found, f"{numbers.percent(sweep.found.share, 0)} % of resamples"
+    if not found.leader:
+        return "neither is ahead"
+    ahead = sweep.left if found.leader > 0 else sweep.right
+    doubt = ""
+    if found.found:
+        said = f"the advantage of {ahead} reverses"
+        doubt = f", undecided with {share}," if found.share < _SURE else ""
+    else:
+        said = f"no reversal of the advantage of {ahead}"
+        doubt = f", undecided with one in {share}," if found.share > 1 - _SURE else ""
+    return ("" if found.leader > 0 else f"{sweep.left} has no advantage to lose, ") + said + doubt

@@ -61,8 +61,7 @@ def reversals(results: Results) -> Iterator[Table | Text]:
             ("" if pair.family else "  another language model", "yellow"),
         )
         if brief and pair.task != POOLED:
-            for sentence in pair.crossings:
-                yield plain(f"  {sentence}")
+            yield from _sentences(pair)
             continue
         made = table("", "n", "clean", "noisy", "change", "")
         for row, _, _ in pair.rows:
@@ -75,9 +74,14 @@ def reversals(results: Results) -> Iterator[Table | Text]:
                 ),
                 plain("reversed" if row.found.reversed else "", "magenta"),
             )
-        yield made
-        for sentence in pair.crossings:
-            yield plain(f"  {sentence}")
+        if pair.rows:
+            yield made
+        yield from _sentences(pair)
+
+
+def _sentences(pair: noise.Pair) -> Iterator[Text]:
+    """Where a pair crosses, and what that says."""
+    yield from (plain(f"  {sentence}") for sentence in (*pair.crossings, *pair.claims))
 
 
 def controls(results: Results) -> Iterator[Table | Text]:

@@ -46,11 +46,12 @@ def _conditions(
     by_task = {}
     for task in tasks:
         if task.variant_of is None:
-            names = own.get(task.name, study.conditions)
-            if len(set(names)) != len(names):
-                where = f"conditions of task '{task.name}'" if task.name in own else "conditions"
-                raise UsageError(f"{where}: one is there twice")
-            by_task[task.name] = tuple(parse_condition(text, base) for text in names)
+            found = tuple(parse_condition(text, base) for text in own.get(task.name, study.conditions))
+            for at, one in enumerate(found):
+                if same := [other.name for other in found[:at] if other.recipe == one.recipe]:
+                    where = f"conditions of task '{task.name}'" if task.name in own else "conditions"
+                    raise UsageError(f"{where}: one is there twice ('{same[0]}' and '{one.name}')")
+            by_task[task.name] = found
         else:
             base_ones = by_task[task.variant_of]
             by_task[task.name] = (next((c for c in base_ones if not c.steps), base_ones[0]),)
