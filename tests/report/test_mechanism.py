@@ -130,7 +130,7 @@ def test_both_reports_say_the_findings(tmp_path: Path) -> None:
         "text (proxy) 0.0 (0.0–16.1)",
         "random, same rank 50.0",
         "κ 1.00",
-        "erasing text (proxy) at audio positions, points of accuracy",
+        "text (proxy) at audio positions, points of accuracy",
     ):
         assert said in text
         assert said in page

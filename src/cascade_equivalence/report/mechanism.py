@@ -303,9 +303,9 @@ def _contrast_lines(fact: Fact) -> Iterator[str]:
         verdict = (
             "it breaks more than every control"
             if all(worse)
-            else "no more than the controls break"
+            else "not shown to break more than the controls"
             if not any(worse)
-            else "more than some of the controls break, not all"
+            else "it breaks more than some of the controls, not all"
         )
         yield f"erasing {CONDITIONS[name]} at {SCOPES[scope]}, points of accuracy: {', '.join(said)}: {verdict}"
 
