@@ -129,7 +129,8 @@ def _decodability(session: Session, concepts: Concepts) -> list[dict[str, Any]]:
         states = torch.cat(each).double()
         targets = {name: z[kept] for name, z in concepts.erased(session, layer, each).items()}
         made, _ = erasers_of(states[kept], targets, 1)
-        for name, eraser in {"none": None, **made}.items():
+        erasers: dict[str, LeaceEraser | None] = {"none": None, **made}
+        for name, eraser in erasers.items():
             seen = states[rows] if eraser is None else eraser(states[rows])
             linear = ridge_probe(seen.numpy(), target, groups, parts)
             mlp = mlp_probe(seen.numpy(), target, groups, parts)

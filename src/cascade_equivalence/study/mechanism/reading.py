@@ -117,7 +117,8 @@ def _readers(session: Session, texts: Sequence[str], norm: Callable[..., Any], u
         tokens = torch.tensor([token for row in ids for token in row])
         following = torch.tensor([token for row in ids for token in (*row[1:], -1)])
         groups = np.repeat(np.arange(len(ids)), [len(row) for row in ids])
-        table, found, shared = bench.table(), {}, None
+        table, found = bench.table(), dict[int, _Readers]()
+        shared: Tensor | None = None
         for layer in bench.layers:
             states = by_layer.pop(layer)
             plain = logit_lens(states[:PLAIN], norm, unembed).ids[:, 0]
