@@ -40,6 +40,9 @@ def test_the_shortest_path_counts_blanks_between_equal_letters():
     assert symbols_needed("aaa") == 5
     assert sufficient_rate([3, 10], ["hello", "hello"]) == 2
     assert sufficient_rate([30], ["hello"]) == 1
+    # One of ten needs six: nine tenths do with two.
+    assert sufficient_rate([1, *[3] * 9], ["hello"] * 10) == 6
+    assert sufficient_rate([1, *[3] * 9], ["hello"] * 10, 0.9) == 2
     with pytest.raises(AnalysisError, match="at least one position"):
         sufficient_rate([0], ["a"])
 

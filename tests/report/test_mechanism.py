@@ -68,7 +68,11 @@ def facts(token: str = "word") -> dict[str, dict[str, Any]]:
             "rows": [
                 {"where": where, "layer": 0, **row}
                 for where in ("llm", "encoder")
-                for row in (*ctc, {"target": "energy", **sound}, {"target": "bag", "linear": probe(0.2)})
+                for row in (
+                    *ctc,
+                    {"target": "energy", **sound},
+                    {"target": "bag", "linear": probe(0.2), "mlp": probe(0.3)},
+                )
             ],
         },
         "lens": {"n": N, "sentences": 100, "rows": lens, "pictures": [picture]},
@@ -126,6 +130,7 @@ def test_both_reports_say_the_findings(tmp_path: Path) -> None:
         "text (proxy) 0.0 (0.0–16.1)",
         "random, same rank 50.0",
         "κ 1.00",
+        "text (proxy) at audio positions, points of accuracy",
     ):
         assert said in text
         assert said in page
@@ -135,6 +140,9 @@ def test_both_reports_say_the_findings(tmp_path: Path) -> None:
         "2 seeds 0.0–100.0",
         "same variance, layer 4: out of reach",
         "encoder 0",
+        "κ_casc",
+        "Fewer than 1000",
+        "MLP 0.30",
     ):
         assert said in page
 

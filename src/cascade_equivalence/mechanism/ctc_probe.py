@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cascade_equivalence.errors import AnalysisError
-from cascade_equivalence.mechanism.probes import Probe, ridge_probe
+from cascade_equivalence.mechanism.probes import Kind, Probe, mlp_probe, ridge_probe
 from cascade_equivalence.mechanism.splits import Floats, Ints, Scale, split_by_group
 
 _EPOCHS, _BATCH, _PATIENCE = 60, 16, 6
@@ -74,11 +75,12 @@ def symbols_needed(text: str) -> int:
     return len(text) + sum(a == b for a, b in pairwise(text))
 
 
-def sufficient_rate(positions: Sequence[int], texts: Sequence[str]) -> int:
-    """The smallest r at which every text fits its positions."""
+def sufficient_rate(positions: Sequence[int], texts: Sequence[str], share: float = 1.0) -> int:
+    """The smallest r at which `share` of the texts, in (0, 1], fit their positions."""
     if not texts or min(positions) < 1:
         raise AnalysisError("every utterance needs at least one position")
-    return max(1, *(-(-symbols_needed(t) // n) for n, t in zip(positions, texts, strict=True)))
+    needed = sorted(-(-symbols_needed(t) // n) for n, t in zip(positions, texts, strict=True))
+    return max(1, needed[math.ceil(share * len(needed)) - 1])
 
 
 def ctc_probe(
@@ -225,10 +227,12 @@ def bag_probe(
     speakers: NDArray[Any] | None = None,
     held_out: float = 0.2,
     seed: int = 0,
+    kind: Kind = "linear",
 ) -> Probe:
     """R² of the character counts of an utterance from the sum of its positions' states (sums, since counts add up)."""
     arrays = _checked(states, texts)
     known = speakers is not None and len(np.unique(speakers)) >= 5
     groups = speakers if known and speakers is not None else np.arange(len(texts))
     pooled = np.stack([a.sum(0) for a in arrays])
-    return ridge_probe(pooled, bags(texts), groups, split_by_group(groups, held_out, seed), seed=seed)
+    fit = ridge_probe if kind == "linear" else mlp_probe
+    return fit(pooled, bags(texts), groups, split_by_group(groups, held_out, seed), seed=seed)

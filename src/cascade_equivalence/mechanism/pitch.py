@@ -95,9 +95,12 @@ def _path(emissions: Floats) -> Floats:
     voiced = np.log(emissions + tiny)
     unvoiced = np.log((1 - emissions.sum(1, keepdims=True)).clip(0) / bins + tiny).repeat(bins, axis=1)
     score = np.stack([voiced[0], unvoiced[0]])
+    padded = np.full((2, bins + 2 * reach), -np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, len(steps), axis=1)
     back = np.zeros((frames, 2, bins), dtype=np.int64)
     for frame in range(1, frames):
-        arriving = score[:, source] + move
+        padded[:, reach : reach + bins] = score
+        arriving = windows + move
         nearest = arriving.argmax(2)
         best = np.take_along_axis(arriving, nearest[:, :, None], 2)[:, :, 0]
         origin = source[np.arange(bins), nearest]

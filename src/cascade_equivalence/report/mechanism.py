@@ -6,9 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cascade_equivalence.report import numbers
+from cascade_equivalence.report import cells, numbers
 from cascade_equivalence.report.published import published
-from cascade_equivalence.study.mechanism.results import Erased, Fact, erased, hand_off, implicit, patched
+from cascade_equivalence.study.mechanism.results import (
+    Contrast,
+    Erased,
+    Fact,
+    contrasts,
+    erased,
+    hand_off,
+    implicit,
+    patched,
+)
 from cascade_equivalence.study.results import Arm, Results
 
 CONDITIONS = {
@@ -22,6 +31,9 @@ CONDITIONS = {
     "permuted": "text of other clips",
 }
 READERS = {"raw": "logit lens", "text": "text lens", "centroids": "token centroids"}
+SHORT = {"random": "the same rank", "variance-matched": "the same variance", "permuted": "text of other clips"}
+FITTED = 1000
+"""Utterances that a fit should rest on at least."""
 SCOPES = {"audio": "audio positions", "all": "all positions"}
 
 
@@ -107,33 +119,33 @@ def _nature(source: str) -> str | None:
 def _probes(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
     by_place: dict[tuple[str, int], dict[str, str]] = {}
     for row in fact["rows"]:
-        cells = by_place.setdefault((row["where"], row["layer"]), {})
+        found = by_place.setdefault((row["where"], row["layer"]), {})
         target = row["target"]
         if target == "ctc":
             name = "ctc 1" if row["symbols"] == 1 and not row["hidden"] else "ctc r" if not row["hidden"] else "ctc mlp"
-            cells[name] = _with(row["value"], row["low"], row["high"])
-            if row["symbols"] > 1:
-                cells["r"] = str(row["symbols"])
+            found[name] = cells.estimate(row["value"], row["low"], row["high"])
+            if row["symbols"] > 1 or row["hidden"]:
+                found["r"] = str(row["symbols"])
             if name == "ctc 1":
-                cells["impossible"] = numbers.percent(row["impossible"], 0)
+                found["impossible"] = numbers.percent(row["impossible"], 0)
         elif target == "bag":
-            cells["bag"] = _r2(row["linear"])
+            found["bag"] = f"{cells.r2(row['linear'])}; MLP {numbers.coefficient(row['mlp']['r2'])}"
         else:
-            cells[target] = f"{_r2(row['linear'])}; MLP {numbers.coefficient(row['mlp']['r2'])}"
+            found[target] = f"{cells.r2(row['linear'])}; MLP {numbers.coefficient(row['mlp']['r2'])}"
             if row["selectivity"] is not None:
-                cells[target] += f"; selectivity {numbers.coefficient(row['selectivity'])}"
+                found[target] += f"; selectivity {numbers.coefficient(row['selectivity'])}"
     wanted = ("energy", "pitch", "ctc 1", "impossible", "r", "ctc r", "ctc mlp", "bag")
     rows = [
-        (f"{'encoder ' if where == 'encoder' else ''}{layer}", *(cells.get(name, numbers.UNDEFINED) for name in wanted))
-        for (where, layer), cells in by_place.items()
+        (f"{'encoder ' if where == 'encoder' else ''}{layer}", *(found.get(name, numbers.UNDEFINED) for name in wanted))
+        for (where, layer), found in by_place.items()
     ]
     published_ctc = paper.get("ctc", {})
     held = f", speakers of {fact['speakers']} held out whole" if fact["speakers"] >= 5 else ""
     note = (
         f"Held-out R² and 1 − CER with 95 % intervals, n {fact['n']} utterances"
         f"{held}. r is how many symbols a position may spell; at r = 1 the share of clips in the next column cannot be "
-        "spelt, whatever the states hold."
-    )
+        "spelt, whatever the states hold. Selectivity: R² minus that of a control task without meaning."
+    ) + _few(fact["n"])
     if published_ctc:
         note += " Published, r = 1: " + ", ".join(f"layer {k} {v:.2f}" for k, v in published_ctc.items()) + "."
     columns = ("Layer", "Energy R²", "Pitch R²", "CTC, r = 1", "Impossible, %", "r", "CTC, r", "CTC, r, MLP", "Bag R²")
@@ -142,8 +154,8 @@ def _probes(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
     if inside:
         best = max(inside, key=lambda r: r["value"])
         lines.append(
-            f"probes: characters are best read at layer {best['layer']}, 1 − CER {numbers.coefficient(best['value'])} "
-            f"(r = {best['symbols']}, n {fact['n']})"
+            f"probes: characters are best read at layer {best['layer']}, 1 − CER "
+            f"{cells.estimate(best['value'], best['low'], best['high'])} (r = {best['symbols']}, n {fact['n']})"
         )
     return Table("Probes", "4", note, columns, tuple(rows)), lines
 
@@ -154,10 +166,10 @@ def _lens(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
             READERS[row["reader"]],
             str(row["layer"]),
             numbers.percent(row["on_text"], 0) + (" (blind)" if row["blind"] else ""),
-            _with(row["precision"], row["low"], row["high"]),
-            _number(row["null_precision"]),
-            _number(row["recall"]),
-            _number(row["null_recall"]),
+            cells.estimate(row["precision"], row["low"], row["high"]),
+            numbers.coefficient(row["null_precision"]),
+            numbers.coefficient(row["recall"]),
+            numbers.coefficient(row["null_recall"]),
             numbers.p_value(row["p"]),
             str(row["empty"]),
         )
@@ -172,11 +184,14 @@ def _lens(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
         if seeing:
             best = max(seeing, key=lambda r: r["precision"])
             said += (
-                f"best at layer {best['layer']}, precision {_with(best['precision'], best['low'], best['high'])} "
-                f"against {_number(best['null_precision'])} for other clips' words (n {fact['n']})"
+                f"best at layer {best['layer']}, precision "
+                f"{cells.estimate(best['precision'], best['low'], best['high'])} "
+                f"against {numbers.coefficient(best['null_precision'])} for other clips' words (n {fact['n']})"
             )
+            if all(r["p"] is None or r["p"] > 0.05 for r in seeing):
+                said += ", at no layer more than chance (p > 0.05)"
         if blind:
-            said += f"{'; ' if seeing else ''}blind even on plain text at layers {_ranges(blind)}"
+            said += f"{'; ' if seeing else ''}blind even on plain text at layers {cells.layers(blind)}"
         lines.append(said)
     note = (
         "Content words read at audio positions: share that was said (precision) and share of what was said that is "
@@ -193,13 +208,17 @@ def _lens(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
 def _implicit(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
     found, cascade = implicit(fact)
     rows = tuple(
-        (READERS[r.reader], str(r.layer), _interval(r.kappa), _interval(r.shuffled), _interval(r.wrong), str(r.empty))
+        (
+            *(READERS[r.reader], str(r.layer), cells.interval(r.kappa)),
+            *((cells.interval(cascade),) if cascade is not None else ()),
+            *(cells.interval(r.shuffled), cells.interval(r.wrong), str(r.empty)),
+        )
         for r in found
     )
     note = f"κ with the arm's own answers, n {len(fact['own'])}. The LLM is given the words that a layer's lens reads."
-    beside = "" if cascade is None else f"; its cascade {_interval(cascade)}"
+    beside = "" if cascade is None else f"; its cascade {cells.interval(cascade)}"
     if cascade is not None:
-        note += f" κ of the cascade on its LLM with it, on the same trials: {_interval(cascade)}."
+        note += " κ_casc is that of the cascade on its LLM, on the same trials."
     if "implicit" in paper:
         note += " Published: " + ", ".join(f"{k} {v}" for k, v in paper["implicit"].items()) + "."
     lines = []
@@ -207,10 +226,18 @@ def _implicit(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
     if known:
         best = max(known, key=lambda r: r.kappa.value or 0.0)
         lines.append(
-            f"implicit cascade: κ {_interval(best.kappa)} from the {READERS[best.reader]} at layer {best.layer}"
-            f"{beside}; words of another clip {_interval(best.wrong)} (best of {len(known)} readings)"
+            f"implicit cascade: κ {cells.interval(best.kappa)} from the {READERS[best.reader]} at layer {best.layer}"
+            f"{beside}; words of another clip {cells.interval(best.wrong)} (best of {len(known)} readings)"
         )
-    columns = ("Reader", "Layer", "κ_impl", "Words shuffled", "Another clip's words", "Clips without a word")
+        if not any(r.kappa.low is not None and r.kappa.low > (r.wrong.high or 0.0) for r in known):
+            lines[-1] += ", at no layer clear of that null"
+    elif not found:
+        lines.append("implicit cascade: no reader reads text")
+    columns = (
+        *("Reader", "Layer", "κ_impl"),
+        *(("κ_casc",) if cascade is not None else ()),
+        *("Words shuffled", "Another clip's words", "Clips without a word"),
+    )
     return Table("Implicit cascade", "6", note, columns, rows), lines
 
 
@@ -219,16 +246,16 @@ def _erasure(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
     written = f"; generation over {fact['generated_on']}" if fact["generated_on"] else ""
     rows = []
     for row in found:
-        seeds = f"; {len(row.seeds)} seeds {_percents(row.seeds)}" if len(row.seeds) > 1 else ""
+        seeds = f"; {len(row.seeds)} seeds {cells.between(row.seeds)}" if len(row.seeds) > 1 else ""
         rows.append(
             (
                 CONDITIONS[row.name],
                 SCOPES[row.scope] if row.name != "none" else "",
-                _shares(row.accuracy) + seeds,
-                _shares(row.kept),
-                _shares(row.generated),
-                _shares(row.parsed),
-                _times(row.perplexity),
+                cells.share(row.accuracy) + seeds,
+                cells.share(row.kept),
+                cells.share(row.generated),
+                cells.share(row.parsed),
+                cells.multiple(row.perplexity),
                 numbers.UNDEFINED if row.rank is None else str(row.rank),
                 numbers.percent(row.removed),
                 *([paper["leace"].get(row.name, numbers.UNDEFINED)] if "leace" in paper else []),
@@ -241,7 +268,7 @@ def _erasure(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
         "with words that the study does not evaluate, none with those of a trial). Perplexity of plain text with the "
         "eraser at every position, as a multiple of that without; erasing at audio positions alone leaves it as it "
         "is. Variance removed: mean over layers."
-    )
+    ) + _few(fact["fit"])
     for name, reason in fact["left_out"].items():
         note += f" Left out: {CONDITIONS[name]}, {reason}."
     columns = (
@@ -249,7 +276,7 @@ def _erasure(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
         *("Perplexity ×", "Rank", "Variance removed, %"),
         *(("Published, AG News / SST-2",) if "leace" in paper else ()),
     )
-    return Table("Erasure", "7", note, columns, tuple(rows)), list(_erasure_lines(found))
+    return Table("Erasure", "7", note, columns, tuple(rows)), [*_erasure_lines(found), *_contrast_lines(fact)]
 
 
 def _erasure_lines(found: Sequence[Erased]) -> Iterator[str]:
@@ -257,8 +284,34 @@ def _erasure_lines(found: Sequence[Erased]) -> Iterator[str]:
         here = [r for r in found if r.scope == scope or r.name == "none"]
         if len(here) < 2:
             continue
-        said = [f"{CONDITIONS[r.name]} {_shares(r.accuracy)}" for r in here if r.name != "bag"]
+        said = [f"{CONDITIONS[r.name]} {cells.share(r.accuracy)}" for r in here if r.name != "bag"]
         yield f"erasure at {where}, forced choice, %: {'; '.join(said)} (n {here[0].n})"
+
+
+def _contrast_lines(fact: Fact) -> Iterator[str]:
+    """What each erasure costs beyond its controls, and whether that is more than nothing."""
+    groups: dict[tuple[str, str], list[Contrast]] = {}
+    for contrast in contrasts(fact):
+        groups.setdefault((contrast.scope, contrast.name), []).append(contrast)
+    for (scope, name), against in groups.items():
+        said = [
+            f"{numbers.points(c.difference.value)} ({numbers.limits(c.difference, 'points')}) "
+            f"against {SHORT[c.control]}"
+            for c in against
+        ]
+        worse = [c.worse for c in against]
+        verdict = (
+            "it breaks more than every control"
+            if all(worse)
+            else "not shown to break more than the controls"
+            if not any(worse)
+            else "it breaks more than some of the controls, not all"
+        )
+        yield f"erasing {CONDITIONS[name]} at {SCOPES[scope]}, points of accuracy: {', '.join(said)}: {verdict}"
+
+
+def _few(utterances: int) -> str:
+    return f" Fewer than {FITTED}: these figures are of a small fit." if utterances < FITTED else ""
 
 
 def _decodability(fact: Fact) -> Table:
@@ -266,8 +319,8 @@ def _decodability(fact: Fact) -> Table:
         (
             str(r["layer"]),
             CONDITIONS.get(r["name"], r["name"]) if r["name"] != "none" else "nothing",
-            _r2(r["linear"]),
-            _r2(r["mlp"]),
+            cells.r2(r["linear"]),
+            cells.r2(r["mlp"]),
         )
         for r in fact["decodability"]
     )
@@ -280,7 +333,7 @@ def _decodability(fact: Fact) -> Table:
 
 def _patching(fact: Fact) -> tuple[Table, list[str]]:
     found, edge = patched(fact), hand_off(fact)
-    rows = tuple((str(r.layer), _shares(r.follows), _shares(r.stays)) for r in found)
+    rows = tuple((str(r.layer), cells.share(r.follows), cells.share(r.stays)) for r in found)
     n = found[0].n if found else 0
     note = (
         f"Audio positions of one layer get the states of a clip that the arm answers otherwise, n {n} pairs. Below the "
@@ -303,7 +356,7 @@ def _pictures(fact: Fact) -> Iterator[Picture]:
     for picture in fact["pictures"]:
         for reader, name in READERS.items():
             rows = [row for row in picture["rows"] if row["reader"] == reader]
-            cells = tuple(
+            shown = tuple(
                 (
                     row["layer"],
                     tuple(
@@ -313,8 +366,8 @@ def _pictures(fact: Fact) -> Iterator[Picture]:
                 )
                 for row in rows
             )
-            if cells:
-                yield Picture(f"{name}, {picture['item']}", picture["text"] or "", cells)
+            if shown:
+                yield Picture(f"{name}, {picture['item']}", picture["text"] or "", shown)
 
 
 def _sure(reader: str, score: float) -> float:
@@ -322,49 +375,3 @@ def _sure(reader: str, score: float) -> float:
     import math
 
     return math.exp(score) if reader == "raw" else min(1.0, max(0.0, score))
-
-
-def _with(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None:
-        return numbers.UNDEFINED
-    text = numbers.coefficient(value)
-    if low is None or high is None:
-        return text
-    between = " to " if low < 0 else "–"
-    return f"{text} ({numbers.coefficient(low)}{between}{numbers.coefficient(high)})"
-
-
-def _interval(interval: Any) -> str:
-    return _with(interval.value, interval.low, interval.high)
-
-
-def _times(interval: Any) -> str:
-    """A multiple: two decimals near 1, two figures where it is large."""
-    if interval.value is None:
-        return numbers.UNDEFINED
-    said = [
-        f"{v:.2f}" if v < 10 else f"{float(f'{v:.2g}'):,.0f}" for v in (interval.value, interval.low, interval.high)
-    ]
-    return f"{said[0]} ({said[1]}–{said[2]})".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def _r2(probe: Mapping[str, Any]) -> str:
-    return _with(probe["r2"], probe["low"], probe["high"])
-
-
-def _shares(interval: Any) -> str:
-    if interval.value is None:
-        return numbers.UNDEFINED
-    return f"{numbers.percent(interval.value)} ({numbers.limits(interval, 'percent')})"
-
-
-def _percents(shares: Sequence[float]) -> str:
-    return f"{numbers.percent(min(shares))}–{numbers.percent(max(shares))}"
-
-
-def _number(value: float | None) -> str:
-    return numbers.coefficient(value)
-
-
-def _ranges(layers: Sequence[int]) -> str:
-    return numbers.listed([str(layer) for layer in layers])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cascade_equivalence.study.mechanism.results import erased, hand_off, implicit, patched
+from cascade_equivalence.study.mechanism.results import contrasts, erased, hand_off, implicit, patched
 
 N = 40
 GOLD = ["a" if i % 2 else "b" for i in range(N)]
@@ -87,3 +87,25 @@ def test_implicit_is_kappa_with_the_own_answers() -> None:
     assert rows[0].wrong.value == pytest.approx(-1.0)
     assert cascade is not None
     assert cascade.value == pytest.approx(0.8)
+
+
+def test_an_erasure_is_held_against_each_control_on_the_same_trials() -> None:
+    conditions = [
+        condition("none", GOLD),
+        condition("proxy", mixed(30)),
+        condition("random 1", mixed(4)),
+        condition("random 2", mixed(8)),
+        condition("variance-matched", mixed(30)),
+        condition("acoustic", GOLD),
+        condition("proxy", OTHER, "all"),
+    ]
+    found = {(c.name, c.scope, c.control): c for c in contrasts({"trials": trials(), "conditions": conditions})}
+    assert set(found) == {(n, "audio", c) for n in ("proxy", "acoustic") for c in ("random", "variance-matched")}
+    proxy = found["proxy", "audio", "random"]
+    assert proxy.difference.value == pytest.approx(0.25 - 0.85)
+    assert proxy.worse
+    # Wrong on the very same trials: no resampling can part them.
+    same = found["proxy", "audio", "variance-matched"]
+    assert (same.difference.value, same.difference.low, same.difference.high) == (0.0, 0.0, 0.0)
+    assert not same.worse
+    assert not found["acoustic", "audio", "random"].worse

@@ -12,7 +12,7 @@ from torch import Tensor
 from cascade_equivalence.audio.clip import RATE, Clip
 from cascade_equivalence.errors import AnalysisError
 from cascade_equivalence.mechanism.concepts import repeated, text_proxy
-from cascade_equivalence.mechanism.ctc_probe import bags, ctc_probe, sufficient_rate
+from cascade_equivalence.mechanism.ctc_probe import CtcProbe, CtcReader, bags, ctc_probe, sufficient_rate
 from cascade_equivalence.mechanism.erasure import LeaceEraser
 from cascade_equivalence.mechanism.fitting import (
     FittedErasure,
@@ -29,6 +29,9 @@ from cascade_equivalence.study.mechanism.session import Session
 
 CTC_ROWS = 64
 """Components of the CTC concept: a reader with several symbols has hundreds of outputs."""
+ENOUGH = 0.98
+"""Share of the utterances that r symbols per position can spell: one clip in which a connector heard a single token
+would set r for all, and the work grows with it."""
 
 
 def step_of(clip: Clip, positions: int, tokens_per_s: float) -> float:
@@ -55,14 +58,43 @@ def sound_of(session: Session, clips: Sequence[Clip], positions: Sequence[int]) 
     return torch.from_numpy(np.concatenate(loud)), torch.from_numpy(np.concatenate(high))
 
 
+@dataclass(frozen=True, slots=True)
+class Once:
+    """The first utterance of every text of the pool: numbers in it, words, and speakers where all are known."""
+
+    numbers: tuple[int, ...]
+    texts: tuple[str, ...]
+    speakers: np.ndarray | None
+
+    @classmethod
+    def of(cls, session: Session) -> Once:
+        chosen = tuple(i for i, u in enumerate(session.pool) if u.first)
+        items = [session.pool[i].item for i in chosen]
+        speakers = [item.speaker for item in items]
+        known = np.array([str(s) for s in speakers]) if all(speakers) else None
+        return cls(chosen, tuple(spoken_words(item.text) for item in items), known)
+
+
+def spelling(session: Session, layer: int) -> CtcProbe:
+    """The linear CTC probe of a layer with enough symbols: reported as it is, and what the CTC concept is made of."""
+    if layer not in session.spellings:
+        once, every = Once.of(session), session.fit_states(layer)
+        states = [every[i].numpy() for i in once.numbers]
+        symbols = sufficient_rate([len(s) for s in states], once.texts, ENOUGH)
+        session.spellings[layer] = ctc_probe(states, once.texts, symbols=symbols, speakers=once.speakers)
+    return session.spellings[layer]
+
+
 @dataclass(frozen=True)
 class Concepts:
-    """Targets at the positions of the pool, by name; the CTC concept depends on the layer. utterances: (rows,)."""
+    """Targets at the positions of the pool, by name: the proxy, and the others that the settings name.
+
+    The CTC concept depends on the layer. utterances: (rows,).
+    """
 
     targets: Mapping[str, Tensor]
     utterances: np.ndarray
     positions: tuple[int, ...]
-    texts: tuple[str, ...]
 
     @classmethod
     def of(cls, session: Session, counts: Sequence[int]) -> Concepts:
@@ -78,12 +110,21 @@ class Concepts:
             centre = high[voiced].mean() if bool(voiced.any()) else torch.tensor(0.0)
             # An unvoiced position has no pitch: it gets the mean, and a column of its own says that it is unvoiced.
             found["acoustic"] = torch.stack([loud, voiced.double(), torch.where(voiced, high, centre)], 1)
-        return cls(found, np.repeat(np.arange(len(counts)), counts), tuple(counts), texts)
+        utterances = np.repeat(np.arange(len(counts)), counts)
+        found["permuted"] = permuted_over_utterances(found["proxy"], utterances, 0)
+        return cls(found, utterances, tuple(counts))
 
-    def ctc(self, states: Sequence[Tensor]) -> Tensor:
+    def erased(self, session: Session, layer: int, states: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The targets that are erased at a layer, by condition."""
+        names = {*session.settings.concepts, "permuted"}
+        found = {name: z for name, z in self.targets.items() if name in names}
+        if "ctc" in names:
+            found["ctc"] = self._ctc(spelling(session, layer).reader, states)
+        return found
+
+    @staticmethod
+    def _ctc(reader: CtcReader, states: Sequence[Tensor]) -> Tensor:
         """What a CTC reader of these states emits, its leading components, (rows, at most 64)."""
-        symbols = sufficient_rate(self.positions, self.texts)
-        reader = ctc_probe([s.numpy() for s in states], self.texts, symbols=symbols).reader
         emitted = torch.cat([reader.emissions(s.numpy()).exp().reshape(len(s), -1) for s in states]).double()
         centred = emitted - emitted.mean(0)
         _, vectors = torch.linalg.eigh(centred.T @ centred)
@@ -108,31 +149,19 @@ class Fitted:
 def fit_all(session: Session) -> tuple[Fitted, Concepts]:
     """Erasers of all layers on the pool: concepts, and the controls of the proxy's rank."""
     settings, layers = session.settings, session.bench.layers
-    first = session.fit_states(layers[0])
-    concepts = Concepts.of(session, [len(s) for s in first])
+    concepts: Concepts | None = None
     erasers: dict[str, dict[int, LeaceEraser]] = {}
     shares: dict[str, dict[int, float]] = {}
     ranks: dict[str, dict[int, int]] = {}
     left_out: dict[str, str] = {}
-    permuted = permuted_over_utterances(concepts.targets["proxy"], concepts.utterances, 0)
     for layer in layers:
         states = session.fit_states(layer)
-        targets = {**concepts.targets, "permuted": permuted}
-        if "ctc" in settings.concepts:
-            targets["ctc"] = concepts.ctc(states)
+        concepts = concepts or Concepts.of(session, [len(s) for s in states])
         stacked = torch.cat(states).double()
-        found = _fit(stacked, {name: z for name, z in targets.items() if name in {*settings.concepts, "permuted"}})
-        model = found.get("proxy") or next(iter(found.values()))
-        rank, bias = model.eraser.rank, model.eraser.bias
-        made: dict[str, LeaceEraser] = {name: fit.eraser for name, fit in found.items()}
-        for seed in range(settings.seeds):
-            made[f"random {seed + 1}"] = random_eraser(stacked.shape[1], rank, seed, bias)
-        covariance = torch.cov(stacked.T)
-        try:
-            made["variance-matched"] = variance_matched_eraser(covariance, rank, model.removed, 0, bias)
-        except AnalysisError as error:
+        made, error = erasers_of(stacked, concepts.erased(session, layer, states), settings.seeds)
+        if error:
             left_out["variance-matched"] = f"layer {layer}: {error}"
-        total = float(torch.diagonal(covariance).sum())
+        total = float(stacked.var(0).sum())
         for name, eraser in made.items():
             erasers.setdefault(name, {})[layer] = eraser.to("cpu", torch.float32)
             ranks.setdefault(name, {})[layer] = eraser.rank
@@ -140,7 +169,25 @@ def fit_all(session: Session) -> tuple[Fitted, Concepts]:
             shares.setdefault(name, {})[layer] = float(moved.var(0).sum()) / total
     for name in left_out:
         erasers.pop(name, None)
+    assert concepts is not None
     return Fitted(erasers, shares, ranks, int(sum(concepts.positions)), left_out), concepts
+
+
+def erasers_of(states: Tensor, targets: Mapping[str, Tensor], seeds: int) -> tuple[dict[str, LeaceEraser], str | None]:
+    """Condition → eraser of states (rows, d) in float64: one for each target, `seeds` Haar-random subspaces and one
+    that removes the same variance, all of the proxy's rank (the first target's where it is not erased) and centred
+    alike; and why there is none of that variance, if so."""
+    found = _fit(states, targets)
+    model = found.get("proxy") or next(iter(found.values()))
+    rank, bias = model.eraser.rank, model.eraser.bias
+    made = {name: fit.eraser for name, fit in found.items()}
+    for seed in range(seeds):
+        made[f"random {seed + 1}"] = random_eraser(states.shape[1], rank, seed, bias)
+    try:
+        made["variance-matched"] = variance_matched_eraser(torch.cov(states.T), rank, model.removed, 0, bias)
+    except AnalysisError as error:
+        return made, str(error)
+    return made, None
 
 
 def _fit(states: Tensor, targets: Mapping[str, Tensor]) -> dict[str, FittedErasure]:

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 
 from cascade_equivalence.mechanism.erasure import LeaceEraser
-from cascade_equivalence.mechanism.fitting import fit_erasure, random_eraser
 from cascade_equivalence.mechanism.interventions import Scope, erasing
 from cascade_equivalence.mechanism.probes import mlp_probe, ridge_probe
 from cascade_equivalence.mechanism.splits import Split, split_by_group
-from cascade_equivalence.study.mechanism.concepts import Concepts, fit_all
+from cascade_equivalence.study.mechanism.concepts import Concepts, erasers_of, fit_all
 from cascade_equivalence.study.mechanism.material import sentences
 from cascade_equivalence.study.mechanism.session import Session
 from cascade_equivalence.systems.backbone import Query
@@ -108,10 +107,11 @@ def _perplexities(session: Session, texts: Sequence[str], erasers: Mapping[int, 
 
 
 def _decodability(session: Session, concepts: Concepts) -> list[dict[str, Any]]:
-    """R² of the proxy's leading components on held-out utterances, linear and MLP, before and after erasure.
+    """R² of the proxy's leading components on held-out utterances, linear and MLP, before and after each erasure.
 
     Of each layer's own states, so that what one eraser leaves is not mixed with what others did below it; the erasers
     are fitted again without the held-out fifth of the utterances, on which erasure would be exact by construction.
+    (The reader whose emissions are the CTC concept has seen some of them.)
     """
     split = split_by_group(concepts.utterances, 0.2, 0)
     rng = np.random.default_rng(0)
@@ -123,16 +123,17 @@ def _decodability(session: Session, concepts: Concepts) -> list[dict[str, Any]]:
     target, groups = proxy[rows, :DECODED_COLUMNS].numpy(), concepts.utterances[rows.numpy()]
     layers = session.bench.layers
     places = np.linspace(0, len(layers) - 1, session.settings.decode + 2).round().astype(int)[1:-1]
-    found = []
+    found, kept = [], torch.from_numpy(split.train)
     for layer in sorted({layers[i] for i in places}):
-        states = torch.cat(session.fit_states(layer)).double()
-        kept = torch.from_numpy(split.train)
-        fit = fit_erasure(states[kept], proxy[kept])
-        rank, bias = fit.eraser.rank, fit.eraser.bias
-        erasers = {"none": None, "proxy": fit.eraser, "random": random_eraser(states.shape[1], rank, 0, bias)}
+        each = session.fit_states(layer)
+        states = torch.cat(each).double()
+        targets = {name: z[kept] for name, z in concepts.erased(session, layer, each).items()}
+        made, _ = erasers_of(states[kept], targets, 1)
+        erasers: dict[str, LeaceEraser | None] = {"none": None, **made}
         for name, eraser in erasers.items():
             seen = states[rows] if eraser is None else eraser(states[rows])
             linear = ridge_probe(seen.numpy(), target, groups, parts)
             mlp = mlp_probe(seen.numpy(), target, groups, parts)
+            name = "random" if name == "random 1" else name
             found.append({"layer": layer, "name": name, "linear": asdict(linear), "mlp": asdict(mlp)})
     return found

@@ -15,8 +15,7 @@ from cascade_equivalence.errors import AnalysisError
 from cascade_equivalence.mechanism.ctc_probe import bag_probe, ctc_probe, sufficient_rate
 from cascade_equivalence.mechanism.layers import default_layers, output_of
 from cascade_equivalence.mechanism.probes import Probed, probe, types_of
-from cascade_equivalence.study.mechanism.concepts import sound_of
-from cascade_equivalence.study.mechanism.material import spoken_words
+from cascade_equivalence.study.mechanism.concepts import ENOUGH, Once, sound_of, spelling
 from cascade_equivalence.study.mechanism.session import Session
 
 FRAMES_PER_S = 50
@@ -27,22 +26,16 @@ HIDDEN = 64
 
 def probes(session: Session) -> dict[str, Any]:
     """Energy, pitch, CTC and bag by layer, on the first utterance of every text of the pool."""
-    chosen = [i for i, u in enumerate(session.pool) if u.first]
-    clips = [session.fit_clips[i] for i in chosen]
-    texts = [spoken_words(session.pool[i].item.text) for i in chosen]
-    speakers = [session.pool[i].item.speaker for i in chosen]
+    once = Once.of(session)
+    clips = [session.fit_clips[i] for i in once.numbers]
     layers = _spaced(session.bench.layers, session.settings.probe_layers)
-    by_layer = {
-        layer: [states for i, states in enumerate(session.fit_states(layer)) if i in set(chosen)] for layer in layers
-    }
-    rows = _probed(session, "llm", by_layer, clips, texts, speakers)
-    control = _encoder(session, clips)
-    if control:
-        key = ("encoder probes", id(session.bench.arm.speech.module(session.bench.arm.speech.adapter.audio_tower)))
-        if key not in session.around.memo:
-            session.around.memo[key] = _probed(session, "encoder", control, clips, texts, speakers)
-        rows += session.around.memo[key]
-    return {"n": len(chosen), "speakers": len({s for s in speakers if s}), "rows": rows}
+    by_layer = {}
+    for layer in layers:
+        states = session.fit_states(layer)
+        by_layer[layer] = [states[i] for i in once.numbers]
+    rows = _probed(session, "llm", by_layer, clips, once) + _control(session, clips, once)
+    speakers = 0 if once.speakers is None else len(set(once.speakers))
+    return {"n": len(clips), "speakers": speakers, "rows": rows}
 
 
 def _spaced(layers: Sequence[int], most: int | None) -> list[int]:
@@ -56,15 +49,14 @@ def _probed(
     where: str,
     by_layer: dict[int, list[Tensor]],
     clips: Sequence[Clip],
-    texts: Sequence[str],
-    speakers: Sequence[str | None],
+    once: Once,
 ) -> list[dict[str, Any]]:
     first = next(iter(by_layer.values()))
     counts = [len(states) for states in first]
     utterances = np.repeat(np.arange(len(counts)), counts)
-    known = np.array([str(s) for s in speakers]) if all(speakers) else None
+    texts, known = once.texts, once.speakers
     loud, high = (target.numpy() for target in sound_of(session, clips, counts))
-    enough = sufficient_rate(counts, texts)
+    enough = sufficient_rate(counts, texts, ENOUGH)
     picked = np.sort(np.random.default_rng(0).permutation(len(utterances))[:ROWS])
     types = types_of(torch.cat(first).numpy()[picked], TYPES, 0)
     rows = []
@@ -78,7 +70,10 @@ def _probed(
             out = probe(stacked[use], target[use], utterances[use], speakers=people, types=types[there])
             rows.append({"where": where, "layer": layer, "target": name, **_row(out)})
         for symbols, hidden in dict.fromkeys([(1, 0), (enough, 0), (enough, HIDDEN)]):
-            read = ctc_probe(arrays, texts, symbols=symbols, speakers=known, hidden=hidden)
+            if where == "llm" and (symbols, hidden) == (enough, 0):
+                read = spelling(session, layer)
+            else:
+                read = ctc_probe(arrays, texts, symbols=symbols, speakers=known, hidden=hidden)
             rows.append(
                 {
                     "where": where,
@@ -92,8 +87,8 @@ def _probed(
                     "impossible": read.impossible,
                 }
             )
-        bag = bag_probe(arrays, texts, speakers=known)
-        rows.append({"where": where, "layer": layer, "target": "bag", "linear": asdict(bag)})
+        linear, mlp = bag_probe(arrays, texts, speakers=known), bag_probe(arrays, texts, speakers=known, kind="mlp")
+        rows.append({"where": where, "layer": layer, "target": "bag", "linear": asdict(linear), "mlp": asdict(mlp)})
     return rows
 
 
@@ -101,17 +96,27 @@ def _row(out: Probed) -> dict[str, Any]:
     return {"linear": asdict(out.linear), "mlp": asdict(out.mlp), "selectivity": out.selectivity}
 
 
-def _encoder(session: Session, clips: Sequence[Clip]) -> dict[int, list[Tensor]]:
-    """States of Whisper's encoder layers at the rate of the adapter's positions; empty for another kind of encoder."""
+def _control(session: Session, clips: Sequence[Clip], once: Once) -> list[dict[str, Any]]:
+    """Probes of Whisper's encoder, once for all arms that share it and its rate; none of another kind of encoder."""
     speech = session.bench.arm.speech
     try:
         tower = speech.module(speech.adapter.audio_tower)
     except AttributeError:
-        return {}
+        return []
     inner = getattr(tower, "encoder", tower)
     layers, ends = getattr(inner, "layers", None), getattr(inner, "conv2", None)
     if not isinstance(layers, nn.ModuleList) or ends is None:
-        return {}
+        return []
+    key, memo = ("encoder probes", id(tower), speech.adapter.tokens_per_s, once.numbers), session.around.memo
+    if key not in memo:
+        memo[key] = _probed(session, "encoder", _encoder(session, layers, clips), clips, once)
+    found: list[dict[str, Any]] = memo[key]
+    return found
+
+
+def _encoder(session: Session, layers: nn.ModuleList, clips: Sequence[Clip]) -> dict[int, list[Tensor]]:
+    """States of the encoder's layers at the rate of the adapter's positions."""
+    speech = session.bench.arm.speech
     chosen = _spaced(default_layers(len(layers)), session.settings.probe_layers)
     seen: dict[int, Tensor] = {}
     handles = [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cascade_equivalence.mechanism.lens import TopTokens, bag_scores, content_classes, lens_words, logit_lens
-from cascade_equivalence.mechanism.readouts import text_lens, token_centroids
+from cascade_equivalence.mechanism.readouts import Readout, text_lens, token_centroids
 from cascade_equivalence.study.mechanism.material import sentences
 from cascade_equivalence.study.mechanism.session import Session
 from cascade_equivalence.systems.identity import digest_of
@@ -21,6 +21,8 @@ TOP = 5
 BLIND = 0.1
 """Share of plain-text positions below which a reader reads nothing."""
 PICTURES = 3
+PLAIN = 2000
+"""Plain-text positions that the raw lens is tried on: each costs a whole unembedding."""
 
 
 def lens(session: Session) -> dict[str, Any]:
@@ -53,30 +55,21 @@ def readings(session: Session) -> dict[str, Any]:
 
 def _read(session: Session) -> dict[str, Any]:
     texts, _ = sentences(session.around.plan, session.settings)
-    ids, by_layer = _text_states(session, texts)
-    tokens = torch.tensor([token for row in ids for token in row])
-    following = torch.tensor([token for row in ids for token in (*row[1:], -1)])
-    groups = np.repeat(np.arange(len(ids)), [len(row) for row in ids])
     norm, unembed = session.bench.lens_parts()
-    table = session.bench.table()
-    names = [session.bench.backbone.tokenizer.decode([i]) for i in range(len(table))]
+    readers_of = _readers(session, texts, norm, unembed)
+    names = _names(session)
     rows: list[dict[str, Any]] = []
     cells: list[dict[str, Any]] = []
     shown = range(min(PICTURES, len(session.trials)))
     for layer in session.bench.layers:
-        states = by_layer.pop(layer)
+        fitted = readers_of[layer]
         positions = session.trial_states(layer)
         counts = [len(p) for p in positions]
         flat = torch.cat(positions)
-        plain = logit_lens(states, norm, unembed).ids[:, 0]
-        # At the last layers the lens names the token that comes next, at the first ones the token that stands there.
-        raw_on_text = float(((plain == tokens) | (plain == following)).float().mean())
-        ridge = text_lens(states, tokens, table, groups)
-        centroid = token_centroids(states, tokens, groups, least=2)
         readers: list[tuple[str, TopTokens, float]] = [
-            ("raw", logit_lens(flat, norm, unembed, TOP), raw_on_text),
-            ("text", ridge.read(flat, TOP), ridge.accuracy),
-            ("centroids", centroid.read(flat, min(TOP, len(centroid.ids))), centroid.accuracy),
+            ("raw", logit_lens(flat, norm, unembed, TOP), fitted.raw),
+            ("text", fitted.ridge.read(flat, TOP), fitted.ridge.accuracy),
+            ("centroids", fitted.centroid.read(flat, min(TOP, len(fitted.centroid.ids))), fitted.centroid.accuracy),
         ]
         for reader, best, on_text in readers:
             parts = torch.split(best.ids[:, 0], counts)
@@ -94,7 +87,6 @@ def _read(session: Session) -> dict[str, Any]:
                         "scores": [round(float(s), 3) for s in scores[index][:, 0]],
                     }
                 )
-        del states, flat, ridge, centroid
     pictures = [
         {
             "task": session.trials[index][0].name,
@@ -107,23 +99,68 @@ def _read(session: Session) -> dict[str, Any]:
     return {"sentences": len(texts), "rows": rows, "pictures": pictures}
 
 
+@dataclass(frozen=True)
+class _Readers:
+    """What reads plain text at a layer. raw: share of its positions where the raw lens names the token or the next."""
+
+    raw: float
+    ridge: Readout
+    centroid: Readout
+
+
+def _readers(session: Session, texts: Sequence[str], norm: Callable[..., Any], unembed: Callable[..., Any]) -> Any:
+    """Readers by layer, fitted once for all arms on one language model with one prompt."""
+    bench, memo = session.bench, session.around.memo
+    key = ("readers", id(bench.backbone), bench.layers, bench.beginning(session.tasks[0]))
+    if key not in memo:
+        ids, by_layer = _text_states(session, texts)
+        tokens = torch.tensor([token for row in ids for token in row])
+        following = torch.tensor([token for row in ids for token in (*row[1:], -1)])
+        groups = np.repeat(np.arange(len(ids)), [len(row) for row in ids])
+        table, found = bench.table(), dict[int, _Readers]()
+        shared: Tensor | None = None
+        for layer in bench.layers:
+            states = by_layer.pop(layer)
+            plain = logit_lens(states[:PLAIN], norm, unembed).ids[:, 0]
+            # At the last layers the lens names the token that comes next, at the first ones that which stands there.
+            right = (plain == tokens[:PLAIN]) | (plain == following[:PLAIN])
+            ridge = text_lens(states, tokens, table, groups)
+            # The directions are those of the vocabulary: one copy serves all layers.
+            shared = ridge.directions if shared is None else shared
+            found[layer] = _Readers(
+                float(right.float().mean()),
+                replace(ridge, directions=shared),
+                token_centroids(states, tokens, groups, least=2),
+            )
+        memo[key] = found
+    return memo[key]
+
+
 def _text_states(session: Session, texts: Sequence[str]) -> tuple[list[list[int]], dict[int, Tensor]]:
     """Token ids of the sentences, and the states of each layer where audio would stand, sentence after sentence."""
-    bench, memo = session.bench, session.around.memo
-    key = ("text", id(bench.backbone), bench.layers, bench.beginning(session.tasks[0]))
+    bench = session.bench
+    read = [bench.text(text) for text in texts]
+    found: dict[int, dict[int, Tensor]] = {}
+    bench.collect(
+        bench.beginning(session.tasks[0]),
+        [states for _, states in read],
+        [(0, len(states)) for _, states in read],
+        lambda index, by_layer: found.update({index: dict(by_layer)}),
+    )
+    return [ids for ids, _ in read], {
+        layer: torch.cat([found[i][layer] for i in range(len(read))]) for layer in bench.layers
+    }
+
+
+def _names(session: Session) -> list[str]:
+    """The text of each entry of the LLM's vocabulary."""
+    backbone, memo = session.bench.backbone, session.around.memo
+    key = ("names", id(backbone))
     if key not in memo:
-        read = [bench.text(text) for text in texts]
-        found: dict[int, dict[int, Tensor]] = {}
-        bench.collect(
-            bench.beginning(session.tasks[0]),
-            [states for _, states in read],
-            [(0, len(states)) for _, states in read],
-            lambda index, by_layer: found.update({index: dict(by_layer)}),
-        )
-        stacked = {layer: torch.cat([found[i][layer] for i in range(len(read))]) for layer in bench.layers}
-        memo[key] = ([ids for ids, _ in read], stacked)
-    ids, stacked = memo[key]
-    return ids, dict(stacked)
+        entries = backbone.model.get_input_embeddings().weight.shape[0]
+        memo[key] = [backbone.tokenizer.decode([i]) for i in range(entries)]
+    names: list[str] = memo[key]
+    return names
 
 
 def classes_of(session: Session) -> Any:
@@ -131,9 +168,8 @@ def classes_of(session: Session) -> Any:
     backbone = session.bench.backbone
     key = ("classes", id(backbone))
     if key not in session.around.memo:
-        entries = backbone.model.get_input_embeddings().weight.shape[0]
-        names = [backbone.tokenizer.decode([i]) for i in range(entries)]
-        session.around.memo[key] = content_classes(names, set(backbone.tokenizer.all_special_ids))
+        special = set(backbone.tokenizer.all_special_ids)
+        session.around.memo[key] = content_classes(_names(session), special)
     return session.around.memo[key]
 
 

@@ -16,6 +16,7 @@ Facts = Mapping[str, Fact]
 """Analysis → what it found on one arm."""
 
 _RESAMPLES = 1000
+CONTROLS = ("random", "variance-matched", "permuted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,44 @@ def erased(fact: Fact) -> list[Erased]:
             )
         )
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Accuracy under one condition minus that under a control, on the same trials; 95 % paired bootstrap of trials."""
+
+    name: str
+    scope: str
+    control: str
+    difference: Interval
+
+    @property
+    def worse(self) -> bool:
+        """Whether the whole interval lies below 0: the control explains less than the condition broke."""
+        return self.difference.high is not None and self.difference.high < 0
+
+
+def contrasts(fact: Fact) -> list[Contrast]:
+    """Every concept against every control of its scope; the random subspaces' mean is one control."""
+    golds = [trial["gold"] for trial in fact["trials"]]
+    known = [i for i, gold in enumerate(golds) if gold is not None]
+    if not known:
+        return []
+    right: dict[tuple[str, str], list[Any]] = {}
+    for condition in fact["conditions"]:
+        name = "random" if condition["name"].startswith("random") else condition["name"]
+        hits = np.array([condition["labels"][i] == golds[i] for i in known], dtype=float)
+        right.setdefault((name, condition["scope"]), []).append(hits)
+    n = len(known)
+    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) / n
+    found = []
+    for (name, scope), runs in right.items():
+        for control in CONTROLS if name not in ("none", *CONTROLS) else ():
+            if (other := right.get((control, scope))) is not None:
+                apart = np.mean(runs, axis=0) - np.mean(other, axis=0)
+                low, high = np.percentile(drawn @ apart, [2.5, 97.5])
+                found.append(Contrast(name, scope, control, Interval(float(apart.mean()), float(low), float(high))))
+    return found
 
 
 def _share(labels: Sequence[str], wanted: Sequence[str | None]) -> float | None:

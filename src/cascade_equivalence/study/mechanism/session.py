@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cascade_equivalence.audio.clip import Clip
 from cascade_equivalence.audio.store import ClipMaker, ClipStore
+from cascade_equivalence.mechanism.ctc_probe import CtcProbe
 from cascade_equivalence.mechanism.states import Kind, StateStore
 from cascade_equivalence.run.answers import judge, offsets_of
 from cascade_equivalence.run.batching import chunks
@@ -56,7 +57,7 @@ class Around:
 
 
 class Session:
-    """One speech arm."""
+    """One speech arm. spellings: its CTC readers by layer, which two analyses need (`concepts.spelling`)."""
 
     def __init__(self, around: Around, arm: ArmPlan) -> None:
         self.around, self.arm, self.settings = around, arm, around.settings
@@ -72,6 +73,7 @@ class Session:
         self._candidates = fitting_pool(around.plan, self.settings)
         made_of = [RECIPE, around.plan.arm_digest(arm), around.plan.seed, self.bench.layers]
         self.states = StateStore(around.directory / STATES / digest_of(made_of)[:16])
+        self.spellings: dict[int, CtcProbe] = {}
 
     @property
     def tasks(self) -> list[Task]:
@@ -122,7 +124,8 @@ class Session:
     def pool(self) -> list[Utterance]:
         """The utterances that probes and erasers are fitted on; their states are kept."""
         names = {f"fit/{u.key}": u for u in self._candidates}
-        todo = [u for name, u in names.items() if name not in set(self.states.trials("audio"))]
+        there = set(self.states.trials("audio"))
+        todo = [u for name, u in names.items() if name not in there]
         # Prompts take turns, so that erasers are not those of one prompt alone.
         for number, task in enumerate(self.tasks):
             for part in chunks(todo[number :: len(self.tasks)], 8 * self.bench.size):
