@@ -56,7 +56,8 @@ def _by_arm(results: Results, changes: Sequence[Change]) -> list[list[Change]]:
 def pairs(results: Results) -> list[Pair]:
     """The reversal tables, the pooled one first. A sweep without clean audio has no rows, but may cross."""
     drop = {(c.task, c.condition, c.arm): c for c in results.changes}
-    found = {(r.task, r.left, r.right): r.family for r in (*results.reversals, *results.crossings)}
+    compared: list[NoiseReversal | SweepCrossing] = [*results.reversals, *results.crossings]
+    found = {(r.task, r.left, r.right): r.family for r in compared}
     made = []
     for key in sorted(found, key=lambda key: key[0] != POOLED):
         task, left, right = key
