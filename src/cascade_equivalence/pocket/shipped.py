@@ -27,7 +27,7 @@ class ShippedModel:
 
 
 POCKET_CTC = ShippedModel(
-    "pocket-ctc", "connector whisper-base → smollm2-135m, one soft token embedding per word piece heard"
+    "pocket-ctc", "connector whisper-base → smollm2-135m, one soft token embedding per token heard"
 )
 POCKET_FRAMES = ShippedModel("pocket-frames", "connector whisper-base → smollm2-135m, every 80 ms one position")
 
