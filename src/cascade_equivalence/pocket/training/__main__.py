@@ -36,9 +36,9 @@ def main() -> None:
     parser.add_argument("what", choices=["data", "pocket-ctc", "pocket-frames", "measure"])
     parser.add_argument("--work", type=Path, required=True, help="directory for features and checkpoints")
     parser.add_argument("--seed", type=int, default=0, help="of the training; the data are always those of seed 0")
-    parser.add_argument("--steps", type=int, default=4800, help="of pocket-ctc (0.6 s each on one free thread)")
-    parser.add_argument("--match-steps", type=int, default=400, help="of pocket-frames, second stage (1.5 s each)")
-    parser.add_argument("--loop-steps", type=int, default=400, help="of pocket-frames, third stage (4 s each)")
+    parser.add_argument("--steps", type=int, default=3200, help="of pocket-ctc (0.9 s each on one thread)")
+    parser.add_argument("--match-steps", type=int, default=320, help="of pocket-frames, second stage (2 to 3 s each)")
+    parser.add_argument("--loop-steps", type=int, default=300, help="of pocket-frames, third stage (4 s each)")
     parser.add_argument("--wordnet", type=Path, default=WORDNET, help="directory of WordNet's data files")
     parser.add_argument("--groups", default="kokoro,espeak-flite,more,second", help="speech to make and to train on")
     parser.add_argument(
