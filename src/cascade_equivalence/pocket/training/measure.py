@@ -214,15 +214,14 @@ def measure(models: Path, examples: Iterable[Example], speech: Path | None) -> N
 def _errors(
     connector: CtcConnector, encoder: WhisperEncoder, backbone: Backbone, held: Sequence[Written], speech: Path | None
 ) -> dict[str, dict[str, Any]]:
-    def rate(clips: Sequence[Spoken]) -> dict[str, Any]:
+    def written(clips: Sequence[Spoken]) -> list[Written]:
         parts = [clips[at : at + 16] for at in range(0, len(clips), 16)]
         states = [s for part in parts for s in encoder.encode([clip for _, _, clip in part])]
-        return written_errors(connector, backbone, [(c[0], s) for c, s in zip(clips, states, strict=True)])
+        return [(text, s) for (text, _, _), s in zip(clips, states, strict=True)]
 
     tasks = ("topic", "sentiment", "commonsense", "trivia", "emotion", "sarcasm")
-    found = {task: rate(corpus_clips([task])) for task in tasks}
-    found["all tasks"] = rate(corpus_clips(tasks))
-    found["held-out dictionary sentences, training voices"] = written_errors(connector, backbone, held)
-    for name, clips in (human_speech(speech) if speech else {}).items():
-        found[f"human: {name}"] = rate(clips)
-    return found
+    sets = {task: written(corpus_clips([task])) for task in tasks}
+    sets["all tasks"] = [row for task in tasks for row in sets[task]]
+    sets["held-out dictionary sentences, training voices"] = list(held)
+    sets |= {f"human: {name}": written(clips) for name, clips in (human_speech(speech) if speech else {}).items()}
+    return {name: written_errors(connector, backbone, rows) for name, rows in sets.items()}
