@@ -47,10 +47,8 @@ def train_ctc(
     test = [e for e in examples if held_out(e.text)]
     vocabulary = build_vocabulary(dict.fromkeys(e.text for e in train), tokenizer, LEAST)
     targets = [vocabulary.entries(e.text) for e in train]
-    fits = [
-        i for i, (e, t) in enumerate(zip(train, targets, strict=True)) if positions_needed(t) <= -(-len(e.states) // 4)
-    ]
-    train, targets = [train[i] for i in fits], [targets[i] for i in fits]
+    kept = [i for i, (e, t) in enumerate(zip(train, targets, strict=True)) if fits(e, t)]
+    train, targets = [train[i] for i in kept], [targets[i] for i in kept]
     config = PocketConfig("ctc", train[0].states.shape[1], llm_width, len(vocabulary.tokens))
     torch.manual_seed(seed)
     model = CtcConnector(config, DROPOUT)
@@ -81,6 +79,11 @@ def train_ctc(
 def positions_needed(target: Sequence[int]) -> int:
     """Positions that a CTC path needs: a blank between equal neighbours."""
     return len(target) + sum(a == b for a, b in pairwise(target))
+
+
+def fits(example: Example, target: Sequence[int]) -> bool:
+    """Whether an example has the positions that its target needs."""
+    return positions_needed(target) <= -(-len(example.states) // STACK)
 
 
 def shift(states: Sequence[Tensor]) -> list[Tensor]:

@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.pocket.training.alignment import align
-from cascade_equivalence.pocket.training.ctc import LEAST, positions_needed
+from cascade_equivalence.pocket.training.ctc import LEAST, fits
 from cascade_equivalence.pocket.training.features import Example
 from cascade_equivalence.pocket.training.loop import Check, Loss, Stage, held_out, run_stage
 from cascade_equivalence.pocket.training.prompts import PROMPTS, Prompt
@@ -115,8 +115,8 @@ class _Trainer:
                 "in another --work, or remove ctc.checkpoint.safetensors"
             )
         self.entries = vocabulary.entries
-        self.train = [e for e in examples if not held_out(e.text) and self._fits(e)]
-        self.test = self._align([e for e in examples if held_out(e.text) and self._fits(e)][:48])
+        self.train = [e for e in examples if not held_out(e.text) and fits(e, self.entries(e.text))]
+        self.test = self._align([e for e in examples if held_out(e.text) and fits(e, self.entries(e.text))][:48])
         self.embeddings = self.table[self.tokens].float()
         self.short = copy.copy(backbone.model.model)
         self.short._modules = dict(self.short._modules)
@@ -137,9 +137,6 @@ class _Trainer:
             connector.residual_out.weight.mul_(0.02)
             connector.residual_out.bias.zero_()
         return _Model(connector, len(self.voices))
-
-    def _fits(self, example: Example) -> bool:
-        return positions_needed(self.entries(example.text)) <= -(-len(example.states) // STACK)
 
     def _align(self, examples: Sequence[Example]) -> list[_Aligned]:
         """Examples that fit, with their tokens."""
