@@ -26,9 +26,7 @@ class ShippedModel:
         return WEIGHTS / self.name
 
 
-POCKET_CTC = ShippedModel(
-    "pocket-ctc", "connector whisper-base → smollm2-135m, one soft token embedding per token heard"
-)
+POCKET_CTC = ShippedModel("pocket-ctc", "connector whisper-base → smollm2-135m, the embeddings of the words heard")
 POCKET_FRAMES = ShippedModel("pocket-frames", "connector whisper-base → smollm2-135m, every 80 ms one position")
 
 SHIPPED: dict[str, ShippedModel] = {m.name: m for m in (POCKET_CTC, POCKET_FRAMES)}

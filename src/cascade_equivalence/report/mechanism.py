@@ -110,7 +110,7 @@ def _inside(arm: Arm, facts: Mapping[str, Fact]) -> Inside:
 def _nature(source: str) -> str | None:
     if "pocket-ctc" in source:
         return (
-            "Positive control: its connector writes text at the LLM's door by construction (token posteriors times the "
+            "Positive control: its connector writes text at the LLM's door by construction (the words it hears, in the "
             "LLM's own embeddings), so text inside it is no discovery."
         )
     return None

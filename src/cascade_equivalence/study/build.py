@@ -173,11 +173,11 @@ class _Builder:
                 raise
             known = ", ".join([*self.study.models, *self.own])
             raise ModelError(f"speech_llm '{name}' is not among the study's models ({known}); {error}") from None
-        from cascade_equivalence.systems.speech.loading import encoder_of, language_model_of
+        from cascade_equivalence.systems.speech.loading import encoder_of, language_model_of, reading_of
         from cascade_equivalence.systems.speech.weights import submodules
 
         base, ears = language_model_of(directory), encoder_of(directory)
-        own = self._placed(f"{name} connector", spec, spec.id, directory, "llm")
+        own = self._placed(f"{name} connector", spec, spec.id, directory, "llm", **reading_of(directory))
         own = replace(own, identity=replace(own.identity, modules=fingerprints(directory, submodules(directory))))
         llm = self._inside(name, own) if base is None else self._language_model(name, spec, self._find(base))
         encoder = None

@@ -1,4 +1,4 @@
-"""`pocket-ctc`: the connector of soft tokens, trained with CTC on the frozen encoder's states."""
+"""`pocket-ctc`: its trunk and head, trained with CTC on the frozen encoder's states."""
 
 from __future__ import annotations
 

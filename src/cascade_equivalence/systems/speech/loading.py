@@ -89,6 +89,15 @@ def _family(directory: Path, config: dict[str, Any]) -> str:
     return family
 
 
+def reading_of(directory: Path) -> dict[str, str]:
+    """How a checkpoint finds words in the sound, where more than its weights decides that: part of its identity."""
+    if read_json(directory / "config.json").get("connector", {}).get("kind") != "ctc":
+        return {}
+    from cascade_equivalence.systems.speech.joint import SETTINGS
+
+    return {"reading": SETTINGS}
+
+
 def _builds_on(directory: Path, pocket_key: str, ultravox_key: str, part: int) -> str | Path | None:
     config = read_json(directory / "config.json")
     family = _family(directory, config)

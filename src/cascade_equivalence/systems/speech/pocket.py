@@ -1,9 +1,8 @@
 """The connectors of the pocket speech LLMs: from Whisper's encoder states to input embeddings of the LLM.
 
 Both stand on one trunk (four encoder frames stacked to 80 ms, two convolution-augmented transformer blocks after
-Gulati et al. 2020, arXiv 2005.08100). `CtcConnector` is a cascade by construction: it collapses CTC posteriors
-(Graves et al. 2006) into one soft embedding per token, the posterior times the LLM's embedding table; a word that the
-LLM's tokenizer would write otherwise is given in the embeddings of that.
+Gulati et al. 2020, arXiv 2005.08100). `CtcConnector` is a cascade by construction: the words that its CTC head (Graves
+et al. 2006) and the LLM find likely together, as the LLM's own embeddings of them.
 `FrameConnector` keeps every frame: a soft choice from a private table plus a residual that carries the sound.
 """
 
@@ -11,23 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
 
 from cascade_equivalence.audio.clip import Clip
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.speech.encoder import WhisperEncoder
+from cascade_equivalence.systems.speech.joint import search
 from cascade_equivalence.systems.whisper import split
 
 STACK = 4
 """Encoder frames (20 ms) per position."""
-PRIOR = 0.3
-"""Weight of the LLM's log-probabilities beside those of the CTC head, chosen on development items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +102,8 @@ class Trunk(nn.Module):
 
 
 class CtcConnector(nn.Module):
-    """CTC posteriors × the LLM's embeddings: one soft embedding per collapsed token.
+    """CTC on the trunk, read together with the LLM, to the LLM's embeddings of the words found.
 
-    The LLM is its language model too: posteriors are weighed by what the LLM expects (shallow fusion, Gulcehre et al.
-    2015, arXiv 1503.03535, in one pass over the soft tokens).
-    A word spelt in other tokens than the LLM's own tokenizer would choose gets the embeddings of the latter.
     tokens: LLM token id of each head entry after the blank, shape (vocabulary,).
     """
 
@@ -128,75 +121,18 @@ class CtcConnector(nn.Module):
         return logits
 
     def forward(self, frames: Tensor, there: Tensor, llm: Backbone) -> list[Tensor]:
-        """Embeddings of each clip, shape (tokens after respelling, LLM width), in the dtype of the LLM's table."""
-        embeddings = llm.model.get_input_embeddings().weight
-        table = embeddings[self.tokens.long()]
-        found = []
-        for posteriors in self.posteriors(frames, there, llm):
-            soft = posteriors.to(table.dtype) @ table
-            heard = self.tokens[posteriors.argmax(-1)].tolist()
-            parts = [soft[:0]]
-            for start, end, own in respelt(heard, llm.tokenizer):
-                written = torch.tensor(own, device=embeddings.device)
-                parts.append(soft[start:end] if own == heard[start:end] else embeddings[written])
-            found.append(torch.cat(parts))
-        return found
-
-    def posteriors(self, frames: Tensor, there: Tensor, llm: Backbone | None) -> list[Tensor]:
-        """Posterior of each token found, (tokens, vocabulary) per clip, weighed by what the LLM expects there."""
-        logits = self.logits(frames, there).float()
-        found = [collapse(row[here]) for row, here in zip(logits, there, strict=True)]
-        if llm is None:
-            return found
-        expected = self._expected(found, llm)
-        return [(p.clamp_min(1e-8).log() + PRIOR * e).softmax(-1) for p, e in zip(found, expected, strict=True)]
-
-    def _expected(self, found: Sequence[Tensor], llm: Backbone) -> list[Tensor]:
-        """The LLM's log-probabilities of the head's entries, each token given the soft ones before it."""
-        tokens = self.tokens.long()
-        table = llm.model.get_input_embeddings().weight[tokens]
-        before = llm.embed(llm.encode("\n", start=True))
-        rows = [torch.cat([before, posteriors.to(table.dtype) @ table]) for posteriors in found]
-        # Padding stands on the right, where a causal model does not see it.
-        logits = llm.model(inputs_embeds=pad_sequence(rows, batch_first=True)).logits
-        first = len(before) - 1
-        return [
-            row[first : first + len(posteriors)].float().log_softmax(-1)[:, tokens]
-            for row, posteriors in zip(logits, found, strict=True)
-        ]
+        """Embeddings of each clip's words, shape (tokens, LLM width), in the tokens that the LLM writes them in."""
+        read = self.read(frames, there, llm)
+        return [llm.embed(llm.encode(llm.tokenizer.decode(tokens))) for tokens in read]
 
     def read(self, frames: Tensor, there: Tensor, llm: Backbone | None) -> list[list[int]]:
-        """The likeliest LLM tokens; without an LLM those of the CTC path alone."""
-        return [self.tokens[p.argmax(-1)].tolist() for p in self.posteriors(frames, there, llm)]
-
-
-def respelt(tokens: Sequence[int], tokenizer: Any) -> list[tuple[int, int, list[int]]]:
-    """Words of a token sequence: where each begins and ends (half-open), and `tokenizer`'s own tokens for it.
-
-    A word is a token and the letters that follow without a space; any other sign stands for itself.
-    """
-    texts = [tokenizer.decode([token]) for token in tokens]
-    starts = [
-        i for i, text in enumerate(texts) if i == 0 or not (text.isalpha() and texts[i - 1].removeprefix(" ").isalpha())
-    ]
-    found = []
-    for start, end in pairwise([*starts, len(tokens)]):
-        own = list(tokens[start:end])
-        if end - start > 1:
-            own = tokenizer("".join(texts[start:end]), add_special_tokens=False).input_ids
-        found.append((start, end, own))
-    return found
-
-
-def collapse(logits: Tensor) -> Tensor:
-    """Posterior of each run of equal best entries, blank runs dropped: (time, 1 + V) to (tokens, V), rows sum to 1."""
-    best = logits.argmax(-1)
-    _, run = torch.unique_consecutive(best, return_inverse=True)
-    kept = torch.unique_consecutive(best) != 0
-    sums = torch.zeros(len(kept), logits.shape[1], dtype=logits.dtype, device=logits.device)
-    sums.index_add_(0, run, logits.softmax(-1))
-    rows = sums[kept, 1:]
-    return rows / rows.sum(-1, keepdim=True)
+        """The likeliest LLM tokens; without an LLM those of the best CTC path."""
+        logits = self.logits(frames, there).float()
+        found = [row[here] for row, here in zip(logits, there, strict=True)]
+        if llm is not None:
+            return search([rows.log_softmax(-1) for rows in found], self.tokens, llm)
+        paths = [rows.argmax(-1).unique_consecutive() for rows in found]
+        return [self.tokens[path[path != 0] - 1].tolist() for path in paths]
 
 
 class FrameConnector(nn.Module):
