@@ -52,8 +52,8 @@ class _Paths:
 def search(log_probs: Sequence[Tensor], tokens: Tensor, llm: Backbone) -> list[list[int]]:
     """The best LLM tokens of each clip.
 
-    log_probs: (time, 1 + vocabulary) of the CTC head for each clip, blank first. tokens: (vocabulary,) the LLM's token of
-    each entry after the blank. The LLM reads a hypothesis as a new line of text.
+    log_probs: (time, 1 + vocabulary) of the CTC head for each clip, blank first. tokens: (vocabulary,) the LLM's token
+    of each entry after the blank. The LLM reads a hypothesis as a new line of text.
     """
     heard, ids = _candidates([rows.float().cpu() for rows in log_probs], tokens.cpu())
     clips, time, width = heard.shape[0], heard.shape[1], ids.shape[1]
@@ -66,7 +66,7 @@ def search(log_probs: Sequence[Tensor], tokens: Tensor, llm: Backbone) -> list[l
     active = torch.arange(clips)
     reader = _Reader(llm, clips)
     expected = reader.start(ids)
-    for _ in range(time):
+    for _ in range(time + 1):
         ended = paths.any()[..., -1] + prior
         for place, clip in enumerate(active.tolist()):
             score, at = ended[place].max(0)
