@@ -109,7 +109,7 @@ def report(titles: list[dict[str, object]], work: Path, name: str) -> None:
     for item in titles:
         with torch.inference_mode():
             frames, there = pad(ears.encoder.encode([read_clip(work / "audio" / f"{item['id']}.flac")]))
-            read = llm.tokenizer.decode(ears.connector.read(frames.float(), there, llm)[0])
+            read = llm.tokenizer.decode(ears.connector.read(frames.float(), there, ears.reader)[0])
         rates.append((plain(str(item["text"])), plain(read)))
     total = jiwer.wer([a for a, _ in rates], [b for _, b in rates])
     each = np.array([jiwer.wer(a, b) for a, b in rates])

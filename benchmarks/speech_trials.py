@@ -92,7 +92,7 @@ def plain_hear(speech: SpeechLLM, clip: Clip, stock: bool) -> torch.Tensor:
     features = ears.encoder.features(clip.samples, sampling_rate=RATE, return_tensors="pt", max_length=samples)
     states = ears.encoder.tower(features.input_features)[0, : -(-len(clip.samples) // FRAME)]
     frames, there = pad([states])
-    heard: torch.Tensor = ears.connector(frames, there, speech.backbone.model.get_input_embeddings().weight)[0]
+    heard: torch.Tensor = ears.connector(frames, there, speech.backbone, ears.reader)[0]
     return heard
 
 

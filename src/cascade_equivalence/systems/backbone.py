@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -93,6 +94,12 @@ class Backbone:
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(f"LLM '{name}' cannot be loaded from {directory}: {error}") from None
         return cls(name, model.to(placement.device), tokenizer)
+
+    def at(self, dtype: torch.dtype) -> Backbone:
+        """The same weights in another precision, or itself."""
+        if self.model.dtype == dtype:
+            return self
+        return Backbone(self.name, deepcopy(self.model).to(dtype), self.tokenizer)
 
     def encode(self, text: str, start: bool = False) -> list[int]:
         """Token ids; with `start`, whatever the tokenizer puts before a text (a BOS token, say)."""

@@ -203,7 +203,7 @@ def measure(models: Path, examples: Iterable[Example], speech: Path | None) -> N
         kept = [i for i, states in enumerate(output) if len(states)]
         found[name] = {"door": door_readouts([output[i] for i in kept], [spoken[i] for i in kept], backbone, fitted_on)}
         if isinstance(ears.connector, CtcConnector):
-            found[name]["wer"] = _errors(ears.connector, encoder, backbone, dictionary, speech)
+            found[name]["wer"] = _errors(ears.connector, encoder, ears.reader, dictionary, speech)
         else:
             found[name] |= {"pitch": pitch_read(output, clips), "voice": voice_read(output, clips)}
         print(json.dumps({name: found[name]}, indent=1), flush=True)

@@ -120,9 +120,12 @@ class CtcConnector(nn.Module):
         logits: Tensor = self.head(self.trunk(frames, there))
         return logits
 
-    def forward(self, frames: Tensor, there: Tensor, llm: Backbone) -> list[Tensor]:
-        """Embeddings of each clip's words, shape (tokens, LLM width), in the tokens that the LLM writes them in."""
-        read = self.read(frames, there, llm)
+    def forward(self, frames: Tensor, there: Tensor, llm: Backbone, reader: Backbone) -> list[Tensor]:
+        """Embeddings of each clip's words, shape (tokens, LLM width), in the tokens that the LLM writes them in.
+
+        reader: the LLM that helps to find them, which may be a copy in another precision.
+        """
+        read = self.read(frames, there, reader)
         return [llm.embed(llm.encode(llm.tokenizer.decode(tokens))) for tokens in read]
 
     def read(self, frames: Tensor, there: Tensor, llm: Backbone | None) -> list[list[int]]:
@@ -164,19 +167,23 @@ class FrameConnector(nn.Module):
         out: Tensor = chosen.to(self.table.dtype) @ self.table + residual
         return out
 
-    def forward(self, frames: Tensor, there: Tensor, llm: Backbone) -> list[Tensor]:
-        """Embeddings of each clip, shape (positions, LLM width). `llm` is not asked."""
+    def forward(self, frames: Tensor, there: Tensor, llm: Backbone, reader: Backbone) -> list[Tensor]:
+        """Embeddings of each clip, shape (positions, LLM width). Neither LLM is asked."""
         states = self.embed(frames, there)
         return [row[here] for row, here in zip(states, there, strict=True)]
 
 
 class PocketEars:
-    """The frozen Whisper encoder and a connector. Clips over 30 s are cut at quiet points and joined."""
+    """The frozen Whisper encoder and a connector. Clips over 30 s are cut at quiet points and joined.
+
+    reader: what helps `CtcConnector` to find words: the LLM in the encoder's precision.
+    """
 
     def __init__(self, encoder: WhisperEncoder, connector: CtcConnector | FrameConnector, backbone: Backbone) -> None:
         self.encoder = encoder
         self.connector = connector.eval()
         self._backbone = backbone
+        self.reader = backbone.at(encoder.tower.encoder.dtype) if isinstance(connector, CtcConnector) else backbone
 
     def hear(self, clips: Sequence[Clip]) -> list[Tensor]:
         """See `Ears.hear`."""
@@ -185,7 +192,7 @@ class PocketEars:
             frames, there = pad(self.encoder.encode([piece for _, piece in pieces]))
             dtype = next(self.connector.parameters()).dtype
             table = self._backbone.model.get_input_embeddings().weight
-            heard = self.connector(frames.to(table.device, dtype), there.to(table.device), self._backbone)
+            heard = self.connector(frames.to(table.device, dtype), there.to(table.device), self._backbone, self.reader)
             return [
                 torch.cat([states for states, (owner, _) in zip(heard, pieces, strict=True) if owner == i]).to(
                     table.dtype
