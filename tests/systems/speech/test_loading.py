@@ -18,7 +18,14 @@ from cascade_equivalence.pocket import shipped
 from cascade_equivalence.systems.backbone import Backbone, Query
 from cascade_equivalence.systems.loading import locate
 from cascade_equivalence.systems.speech.encoder import WhisperEncoder
-from cascade_equivalence.systems.speech.loading import adapter_of, encoder_of, language_model_of, load_speech_llm
+from cascade_equivalence.systems.speech.joint import SETTINGS
+from cascade_equivalence.systems.speech.loading import (
+    adapter_of,
+    encoder_of,
+    language_model_of,
+    load_speech_llm,
+    reading_of,
+)
 from cascade_equivalence.systems.speech.pocket import CtcConnector
 from cascade_equivalence.systems.speech.pocket_checkpoint import unpack
 from tests.systems.speech import tiny
@@ -244,3 +251,17 @@ def test_a_connector_is_read_back_as_the_same_function(parts: tuple[Path, Path],
     frames, there = torch.randn(1, 9, 128), torch.ones(1, 9, dtype=torch.bool)
     with torch.inference_mode():
         assert torch.equal(again.eval().logits(frames, there), connector.logits(frames, there))
+
+
+def test_how_words_are_found_is_part_of_what_a_checkpoint_is(parts: tuple[Path, Path], tmp_path: Path) -> None:
+    assert reading_of(pocket(tmp_path / "ctc", parts)) == {"reading": SETTINGS}
+    assert reading_of(pocket(tmp_path / "frames", parts, "frames")) == {}
+    assert reading_of(parts[0]) == {}
+
+
+def test_a_copy_in_another_precision_leaves_the_first_as_it_is(parts: tuple[Path, Path]) -> None:
+    llm = Backbone.load("llm", parts[0], tiny.CPU)
+    copy = llm.at(torch.bfloat16)
+    assert llm.at(torch.float32) is llm
+    assert (llm.model.dtype, copy.model.dtype) == (torch.float32, torch.bfloat16)
+    assert torch.equal(llm.embed([40, 41]).bfloat16(), copy.embed([40, 41]))

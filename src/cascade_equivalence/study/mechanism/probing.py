@@ -17,6 +17,7 @@ from cascade_equivalence.mechanism.layers import default_layers, output_of
 from cascade_equivalence.mechanism.probes import Probed, probe, types_of
 from cascade_equivalence.study.mechanism.concepts import ENOUGH, Once, sound_of, spelling
 from cascade_equivalence.study.mechanism.session import Session
+from cascade_equivalence.systems.speech.pocket import PocketEars
 
 FRAMES_PER_S = 50
 ROWS = 4000
@@ -123,13 +124,15 @@ def _encoder(session: Session, layers: nn.ModuleList, clips: Sequence[Clip]) -> 
         layers[i].register_forward_hook(lambda _m, _in, out, i=i: seen.update({i: output_of(out)[0].detach()}))
         for i in chosen
     ]
+    # The connector is not needed here, and finding words takes longer than the encoder.
+    listen = speech.ears.encoder.encode if isinstance(speech.ears, PocketEars) else speech.ears.hear
     fold = max(1, round(FRAMES_PER_S / speech.adapter.tokens_per_s))
     found: dict[int, list[Tensor]] = {layer: [] for layer in chosen}
     try:
         for clip in clips:
             session.around.models.forget()
             seen.clear()
-            speech.ears.hear([clip])
+            listen([clip])
             if not seen:
                 raise AnalysisError(f"'{speech.name}': its encoder did not run when it heard a clip")
             frames = -(-len(clip.samples) // 320)
