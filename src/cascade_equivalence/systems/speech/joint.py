@@ -25,10 +25,8 @@ BEHIND = 5.0
 """Hypotheses this far behind the best of their clip, in nats, are not followed."""
 CANDIDATES = 8
 """Entries that may be heard at each position: the likeliest ones."""
-SETTINGS = (
-    f"CTC + {PRIOR} LLM + {PER_TOKEN} per token, beam {BEAM}, within {BEHIND}, {CANDIDATES} candidates per position"
-)
-"""How the words are found, for the identity of what reads with it."""
+SETTINGS = f"CTC+LLM {PRIOR}/{PER_TOKEN}/{BEAM}/{BEHIND}/{CANDIDATES}"
+"""How words are found, in short, for the identity of what finds them."""
 _NEVER = -1e9
 
 
