@@ -22,7 +22,7 @@ import soundfile
 from cascade_equivalence.agreement import compare
 from cascade_equivalence.audio.clip import RATE, read_clip
 from cascade_equivalence.audio.synthesis import KokoroSynthesizer
-from cascade_equivalence.commands.run import main as run
+from cascade_equivalence.cli import main as ceq
 from cascade_equivalence.study.results import analyse
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.loading import locate, place
@@ -54,7 +54,7 @@ def main() -> None:
     speak(titles, options.work)
     (options.work / "study.yaml").write_text(STUDY, encoding="utf-8")
     arms = f"gold,self-cascade,{options.speech_llm}"
-    run([str(options.work / "study.yaml"), "--out", str(options.work / "run"), "--arms", arms])
+    ceq(["run", str(options.work / "study.yaml"), "--out", str(options.work / "run"), "--arms", arms])
     report(titles, options.work, options.speech_llm)
 
 
