@@ -16,7 +16,7 @@ from cascade_equivalence.pocket.training.features import Example
 from cascade_equivalence.pocket.training.loop import Stage, held_out, run_stage
 from cascade_equivalence.pocket.training.sentences import words
 from cascade_equivalence.pocket.training.vocabulary import Vocabulary, build_vocabulary
-from cascade_equivalence.systems.speech.pocket import STACK, CtcConnector, PocketConfig, pad
+from cascade_equivalence.systems.speech.pocket import STACK, CtcConnector, PocketConfig, pad, positions
 from cascade_equivalence.systems.speech.pocket_checkpoint import save_connector
 
 LEAST = 6
@@ -83,7 +83,7 @@ def positions_needed(target: Sequence[int]) -> int:
 
 def fits(example: Example, target: Sequence[int]) -> bool:
     """Whether an example has the positions that its target needs."""
-    return positions_needed(target) <= -(-len(example.states) // STACK)
+    return positions_needed(target) <= positions(example.states)
 
 
 def shift(states: Sequence[Tensor]) -> list[Tensor]:

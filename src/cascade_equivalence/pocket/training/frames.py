@@ -29,7 +29,7 @@ from cascade_equivalence.pocket.training.prompts import PROMPTS, Prompt
 from cascade_equivalence.pocket.training.vocabulary import build_vocabulary
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.prompting import spoken_text
-from cascade_equivalence.systems.speech.pocket import STACK, CtcConnector, FrameConnector, pad
+from cascade_equivalence.systems.speech.pocket import STACK, CtcConnector, FrameConnector, pad, positions
 from cascade_equivalence.systems.speech.pocket_checkpoint import save_connector
 
 DEPTH = 6
@@ -63,7 +63,7 @@ class _Aligned:
         """Without the first `frames` (0 to 3) of 20 ms: positions begin elsewhere, the nearest keep their tokens."""
         lead = frames // 2
         states = self.example.states[frames:]
-        spots = (self.spots - lead).clamp(0, -(-len(states) // STACK) - 1)
+        spots = (self.spots - lead).clamp(0, positions(states) - 1)
         sound = torch.cat([self.example.sound[lead:], self.example.sound[-1:]])
         return replace(self, example=replace(self.example, states=states, sound=sound), spots=spots)
 
@@ -161,7 +161,7 @@ class _Trainer:
         """Tokens at their positions, the blank vector elsewhere: (positions, width) each."""
         states = []
         for a in batch:
-            rows = self.blank.expand(-(-len(a.example.states) // STACK), -1)
+            rows = self.blank.expand(positions(a.example.states), -1)
             states.append(rows.index_copy(0, a.spots, self.embeddings[a.entries - 1]))
         return states
 
@@ -295,8 +295,8 @@ class _Trainer:
 
 def _nearest(a: _Aligned) -> Tensor:
     """The token entry nearest to each position."""
-    positions = torch.arange(-(-len(a.example.states) // STACK))
-    return a.entries[(positions[:, None] - a.spots[None]).abs().argmin(1)]
+    places = torch.arange(positions(a.example.states))
+    return a.entries[(places[:, None] - a.spots[None]).abs().argmin(1)]
 
 
 def _scaled(states: Tensor) -> Tensor:

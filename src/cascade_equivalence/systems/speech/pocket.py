@@ -201,10 +201,15 @@ class PocketEars:
             ]
 
 
+def positions(states: Tensor) -> int:
+    """Positions of 80 ms that encoder states, (frames, width), fill, the last one perhaps in part."""
+    return -(-len(states) // STACK)
+
+
 def pad(encoded: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Stack encoder states by fours and pad: (batch, time, 4 × width) and what is there, (batch, time)."""
     width = encoded[0].shape[1]
-    lengths = [-(-len(states) // STACK) for states in encoded]
+    lengths = [positions(states) for states in encoded]
     frames = encoded[0].new_zeros(len(encoded), max(lengths) * STACK, width)
     there = torch.zeros(len(encoded), max(lengths), dtype=torch.bool, device=frames.device)
     for row, (states, length) in enumerate(zip(encoded, lengths, strict=True)):
