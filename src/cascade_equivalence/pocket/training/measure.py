@@ -63,10 +63,10 @@ def human_speech(manifest: Path) -> dict[str, list[Spoken]]:
     return found
 
 
-def written_errors(connector: CtcConnector, backbone: Backbone, clips: Sequence[Written]) -> dict[str, Any]:
-    """Word error rate after Whisper's normaliser, its interval over clips, and the words it is over.
+def read_aloud(connector: CtcConnector, reader: Backbone, clips: Sequence[Written]) -> list[tuple[str, str, str]]:
+    """What was said, found, and on the best CTC path alone, after Whisper's normaliser; clips without words left out.
 
-    clips: text and encoder states of each. `path` is the rate of the CTC path alone, without what the LLM expects.
+    clips: text and encoder states of each.
     """
     from whisper_normalizer.english import EnglishTextNormalizer
 
@@ -76,11 +76,16 @@ def written_errors(connector: CtcConnector, backbone: Backbone, clips: Sequence[
         part = clips[start : start + 16]
         with torch.inference_mode():
             frames, there = pad([states for _, states in part])
-            read = [connector.read(frames.float(), there, llm) for llm in (backbone, None)]
+            read = [connector.read(frames.float(), there, llm) for llm in (reader, None)]
         for (text, _), *tokens in zip(part, *read, strict=True):
             if said := plain(text):
-                whole, path = (plain(backbone.tokenizer.decode(ids)) for ids in tokens)
+                whole, path = (plain(reader.tokenizer.decode(ids)) for ids in tokens)
                 found.append((said, whole, path))
+    return found
+
+
+def written_errors(found: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
+    """Word error rate of what `read_aloud` found, its interval over clips, and the words it is over; `path` beside it."""
     rate, path = (corpus_rate([(row[0], row[i]) for row in found]) for i in (1, 2))
     return {
         "wer": rate.value,
@@ -212,7 +217,7 @@ def measure(models: Path, examples: Iterable[Example], speech: Path | None) -> N
 
 
 def _errors(
-    connector: CtcConnector, encoder: WhisperEncoder, backbone: Backbone, held: Sequence[Written], speech: Path | None
+    connector: CtcConnector, encoder: WhisperEncoder, reader: Backbone, held: Sequence[Written], speech: Path | None
 ) -> dict[str, dict[str, Any]]:
     def written(clips: Sequence[Spoken]) -> list[Written]:
         parts = [clips[at : at + 16] for at in range(0, len(clips), 16)]
@@ -221,7 +226,8 @@ def _errors(
 
     tasks = ("topic", "sentiment", "commonsense", "trivia", "emotion", "sarcasm")
     sets = {task: written(corpus_clips([task])) for task in tasks}
-    sets["all tasks"] = [row for task in tasks for row in sets[task]]
     sets["held-out dictionary sentences, training voices"] = list(held)
     sets |= {f"human: {name}": written(clips) for name, clips in (human_speech(speech) if speech else {}).items()}
-    return {name: written_errors(connector, backbone, rows) for name, rows in sets.items()}
+    found = {name: read_aloud(connector, reader, clips) for name, clips in sets.items()}
+    found["all tasks"] = [row for task in tasks for row in found[task]]
+    return {name: written_errors(rows) for name, rows in found.items()}
