@@ -85,7 +85,7 @@ def read_aloud(connector: CtcConnector, reader: Backbone, clips: Sequence[Writte
 
 
 def written_errors(found: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
-    """Word error rate of what `read_aloud` found, its interval over clips, `path` beside it, and the words it is over."""
+    """Word error rate of what `read_aloud` found with its interval over clips, and that of the `path`."""
     rate, path = (corpus_rate([(row[0], row[i]) for row in found]) for i in (1, 2))
     return {
         "wer": rate.value,
