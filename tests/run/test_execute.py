@@ -13,6 +13,10 @@ import pytest
 
 from tests.run.small import contents, run
 
+CONDITIONS = 2
+"""Under which the default study asks about topics."""
+SOUNDS = 4 * CONDITIONS
+"""Clips of the four items that the small run takes."""
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -24,9 +28,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_trial_is_answered(done: Path) -> None:
     rows = contents(done)
-    assert len(rows["clips"]) == 4 * 3
-    assert len(rows["transcripts"]) == 4 * 3 * 2
-    assert len(rows["answers"]) == 4 + 4 * 4 * 3
+    assert len(rows["clips"]) == SOUNDS
+    assert len(rows["transcripts"]) == SOUNDS * 2
+    assert len(rows["answers"]) == 4 + 4 * SOUNDS
     assert {row[-2] for row in rows["answers"]} <= {"World", "Sports", "Business", "Sci/Tech"}
 
 
@@ -42,7 +46,7 @@ def test_equal_contents_are_asked_once(done: Path) -> None:
     asked, distinct = db.execute(count.format("NOT")).fetchone()
     assert asked == distinct
     # A speech LLM is asked about sounds: each of the two once about every clip.
-    assert db.execute(count.format("")).fetchone() == (2 * 4 * 3, 4 * 3)
+    assert db.execute(count.format("")).fetchone() == (2 * SOUNDS, SOUNDS)
 
 
 def test_timings_are_kept(done: Path) -> None:
@@ -70,7 +74,7 @@ def test_more_items_only_add_what_is_missing(done: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert "asr-s" not in ran.stderr
     assert before <= set(db.execute("SELECT key, batch_size FROM transcripts"))
-    assert db.execute("SELECT COUNT(*) FROM transcripts").fetchone()[0] == 4 * 3 * 2 + 3
+    assert db.execute("SELECT COUNT(*) FROM transcripts").fetchone()[0] == SOUNDS * 2 + CONDITIONS
 
 
 def test_report_is_rebuilt_without_models(done: Path, tmp_path: Path) -> None:
