@@ -14,6 +14,7 @@ import json
 import random
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,22 +23,19 @@ import soundfile
 from cascade_equivalence.agreement import compare
 from cascade_equivalence.audio.clip import RATE, read_clip
 from cascade_equivalence.audio.synthesis import KokoroSynthesizer
-from cascade_equivalence.cli import main as ceq
-from cascade_equivalence.study.results import analyse
+from cascade_equivalence.systems.arms import SpeechArm, TextArm
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.loading import locate, place
 from cascade_equivalence.systems.speech.encoder import WhisperEncoder
 from cascade_equivalence.systems.speech.loading import load_speech_llm
 from cascade_equivalence.systems.speech.pocket import CtcConnector, PocketEars, pad
-from cascade_equivalence.tasks.task import corpus_dir
+from cascade_equivalence.systems.whisper import Whisper
+from cascade_equivalence.tasks.manifest import read_manifest
+from cascade_equivalence.tasks.task import corpus_dir, load_task
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "corpus"))
 from sound import finish
 
-STUDY = """extends: pocket
-tasks: [{manifest: titles.jsonl, name: topic}]
-conditions: [clean]
-"""
 BANDS = ((0.0, 0.1), (0.1, 0.3), (0.3, 0.6), (0.6, 9.0))
 
 
@@ -52,10 +50,7 @@ def main() -> None:
     titles = choose(options.items, options.number)
     options.work.mkdir(parents=True, exist_ok=True)
     speak(titles, options.work)
-    (options.work / "study.yaml").write_text(STUDY, encoding="utf-8")
-    arms = f"gold,self-cascade,{options.speech_llm}"
-    ceq(["run", str(options.work / "study.yaml"), "--out", str(options.work / "run"), "--arms", arms])
-    report(titles, options.work, options.speech_llm)
+    report(options.work, options.speech_llm)
 
 
 def choose(path: Path, number: int) -> list[dict[str, object]]:
@@ -93,42 +88,60 @@ def speak(titles: list[dict[str, object]], work: Path) -> None:
     (work / "titles.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
-def report(titles: list[dict[str, object]], work: Path, name: str) -> None:
-    """κ with its interval, overall and by the WER of the words that the speech LLM found."""
+def report(work: Path, name: str) -> None:
+    """κ with its interval, overall and by the WER of the words that the speech LLM found.
+
+    Prompt, examples and calibration are those of the shipped topic task, which a manifest of one's own does not get.
+    """
     import jiwer
     import torch
     from whisper_normalizer.english import EnglishTextNormalizer
 
-    placement = place("llm", "cpu", "auto", 16)
-    llm = Backbone.load("llm", locate("smollm2-135m", print), placement)
-    encoder = WhisperEncoder("encoder", locate("whisper-base", print), place("asr", "cpu", "auto", 16))
-    ears = load_speech_llm(name, locate(name, print), placement, llm, encoder).ears
+    shipped = load_task("topic")
+    task = replace(shipped, items=read_manifest(work / "titles.jsonl"))
+    llm = Backbone.load("llm", locate("smollm2-135m", print), place("llm", "cpu", "auto", 16))
+    placement = place("asr", "cpu", "auto", 16)
+    asr = Whisper("asr", locate("whisper-base", print), placement, "short")
+    encoder = WhisperEncoder("encoder", locate("whisper-base", print), placement)
+    speech = load_speech_llm(name, locate(name, print), placement, llm, encoder)
+    ears = speech.ears
     if not isinstance(ears, PocketEars) or not isinstance(ears.connector, CtcConnector):
         raise SystemExit(f"{name} writes no text; its word error rate cannot be told")
+    reads, hears = TextArm("cascade", llm, "plain", None), SpeechArm(name, speech, "plain")
+    offsets = np.mean(
+        [
+            r.scores
+            for r in reads.reply(shipped, shipped.calibration, [i.text or "" for i in shipped.calibration], "labels")
+        ],
+        axis=0,
+    )
     plain = EnglishTextNormalizer()
-    rates = []
-    for start in range(0, len(titles), 16):
-        part = titles[start : start + 16]
+    rates: list[tuple[str, str]] = []
+    labels: dict[str, list[str]] = {"gold": [], "cascade": [], name: []}
+    for start in range(0, len(task.items), 16):
+        part = task.items[start : start + 16]
+        clips = [read_clip(item.audio) for item in part if item.audio]
+        said = [item.text or "" for item in part]
         with torch.inference_mode():
-            frames, there = pad(ears.encoder.encode([read_clip(work / "audio" / f"{i['id']}.flac") for i in part]))
-            read = ears.connector.read(frames.float(), there, ears.reader)
-        rates += [
-            (plain(str(item["text"])), plain(llm.tokenizer.decode(tokens)))
-            for item, tokens in zip(part, read, strict=True)
-        ]
-    total = jiwer.wer([a for a, _ in rates], [b for _, b in rates])
+            frames, there = pad(encoder.encode(clips))
+            found = [llm.tokenizer.decode(t) for t in ears.connector.read(frames.float(), there, ears.reader)]
+        replies = {
+            "gold": reads.reply(task, part, said, "labels"),
+            "cascade": reads.reply(task, part, [t.text for t in asr.transcribe(clips)], "labels"),
+            name: hears.answer(task, part, [llm.embed(llm.encode(text)) for text in found], "labels"),
+        }
+        for arm, answered in replies.items():
+            labels[arm] += [task.labels[int(np.argmax(np.array(r.scores) - offsets))] for r in answered]
+        rates += [(plain(text), plain(text_found)) for text, text_found in zip(said, found, strict=True)]
+    right = np.array([item.label for item in task.items])
+    for arm, given in labels.items():
+        print(f"{arm}: {100 * np.mean(np.array(given) == right):.1f} % right, n = {len(given)}")
     each = np.array([jiwer.wer(a, b) for a, b in rates])
-    print(f"WER of {name}: {total:.3f}, n = {len(rates)}")
-    results = analyse(work / "run")
-    left = results.cell("topic", "clean", name)
-    right = results.cell("topic", "clean", "self-cascade")
-    if left is None or right is None:
-        raise SystemExit("the run has no such arms")
+    print(f"WER of {name}: {jiwer.wer([a for a, _ in rates], [b for _, b in rates]):.3f}, n = {len(rates)}")
     for low, high in ((0.0, 9.0), *BANDS):
         inside = (each >= low) & (each < high)
         if inside.sum() > 10:
-            pair = compare(left.labels[inside], right.labels[inside], None, classes=4)
-            k = pair.kappa
+            k = compare(np.array(labels[name])[inside], np.array(labels["cascade"])[inside], None, classes=4).kappa
             print(f"WER {low:.1f}–{high:.1f}: κ {k.value:.3f} ({k.low:.3f}–{k.high:.3f}), n = {int(inside.sum())}")
 
 
