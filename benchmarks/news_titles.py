@@ -117,7 +117,7 @@ def report(work: Path, name: str) -> None:
     )
     plain = EnglishTextNormalizer()
     rates: list[tuple[str, str]] = []
-    labels: dict[str, list[str]] = {"gold": [], "cascade": [], name: []}
+    labels: dict[str, list[int]] = {"gold": [], "cascade": [], name: []}
     for start in range(0, len(task.items), 16):
         part = task.items[start : start + 16]
         clips = [read_clip(item.audio) for item in part if item.audio]
@@ -131,9 +131,9 @@ def report(work: Path, name: str) -> None:
             name: hears.answer(task, part, [llm.embed(llm.encode(text)) for text in found], "labels"),
         }
         for arm, answered in replies.items():
-            labels[arm] += [task.labels[int(np.argmax(np.array(r.scores) - offsets))] for r in answered]
+            labels[arm] += [int(np.argmax(np.array(r.scores) - offsets)) for r in answered]
         rates += [(plain(text), plain(text_found)) for text, text_found in zip(said, found, strict=True)]
-    right = np.array([item.label for item in task.items])
+    right = np.array([task.labels.index(item.label) for item in task.items])
     for arm, given in labels.items():
         print(f"{arm}: {100 * np.mean(np.array(given) == right):.1f} % right, n = {len(given)}")
     each = np.array([jiwer.wer(a, b) for a, b in rates])
