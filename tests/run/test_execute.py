@@ -18,6 +18,7 @@ CONDITIONS = 2
 SOUNDS = 4 * CONDITIONS
 """Clips of the four items that the small run takes."""
 
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
