@@ -100,6 +100,29 @@ def test_limit_is_balanced_and_keeps_manifest_order(tmp_path: Path) -> None:
     assert [i.id for i in task.items] == ["yes0", "yes1", "yes2", "no0", "no1", "no2"]
 
 
+def test_examples_of_ones_own_are_shown_and_not_evaluated(tmp_path: Path) -> None:
+    rows = [
+        ROW,
+        ROW | {"id": "s1", "text": "It rains.", "label": "no", "split": "shot"},
+        ROW | {"id": "s2", "text": "It shines.", "split": "shot"},
+        ROW | {"id": "d", "split": "dev"},
+    ]
+    for name in ("mine", "topic"):
+        task = load_task(name, write(tmp_path / "m.jsonl", *rows))
+        assert [i.id for i in task.items] == ["a"]
+        assert [i.id for i in task.shots] == ["s1", "s2"]
+        assert [i.id for i in task.calibration] == ["d"]
+        before = task.form.plain(task.items[0], task.shots).before
+        assert before.index("It rains.") < before.index("no") < before.index("It shines.") < before.index("yes")
+
+
+@pytest.mark.parametrize("lacks", ["label", "text"])
+def test_an_example_needs_a_text_and_a_label(tmp_path: Path, lacks: str) -> None:
+    shot = {k: v for k, v in (ROW | {"id": "s", "split": "shot", "audio": "x.wav"}).items() if k != lacks}
+    with pytest.raises(UsageError, match="item 's' is to be shown as an example"):
+        load_task("mine", write(tmp_path / "m.jsonl", ROW, shot))
+
+
 def test_development_rows_are_never_evaluated(tmp_path: Path) -> None:
     rows = [ROW, ROW | {"id": "d", "split": "dev"}]
     task = load_task("mine", write(tmp_path / "m.jsonl", *rows))

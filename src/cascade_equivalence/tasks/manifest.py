@@ -18,9 +18,9 @@ def read_manifest(path: Path, where: Mapping[str, Any] | None = None) -> tuple[I
 
     Keys: `id` (required, unique), `text` (what is spoken) and/or `audio` (alias `path`; relative to the manifest),
     `question`, `choices` (strings or `{label, text}`; default: the sorted labels of the file), `label` (a string, or
-    a list of accepted answers), `speaker`, `group`, `split` (`dev` rows give prompts and calibration, all others are
-    evaluated), `meta`; other keys are kept. `where` keeps rows whose field (top level, then `meta`; dots reach
-    deeper) equals the given value or is among the given values.
+    a list of accepted answers), `speaker`, `group`, `split` (`shot` rows are shown as examples, `dev` rows give
+    calibration, all others are evaluated), `meta`; other keys are kept. `where` keeps rows whose field (top level, then
+    `meta`; dots reach deeper) equals the given value or is among the given values.
 
     Raises `UsageError` naming file, line and field.
     """

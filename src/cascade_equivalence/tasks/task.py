@@ -65,12 +65,11 @@ def load_task(
 ) -> Task:
     """A shipped task by name, or a user's `manifest` under any name.
 
-       A manifest named after one of the forms (`topic`, …) gets that form's wording without its shots, any other the
-       general wording. `limit` keeps the first n evaluated items, every label equally represented as far as it goes.
-    Items
-       without audio are spoken by `voice`, where given.
+    A manifest named after one of the forms (`topic`, …) gets that form's wording, any other the general wording; its
+    examples are its own rows of split `shot`. `limit` keeps the first n evaluated items, every label equally
+    represented as far as it goes. Items without audio are spoken by `voice`, where given.
 
-       Raises `UsageError` for an unknown name or an unusable manifest.
+    Raises `UsageError` for an unknown name or an unusable manifest.
     """
     if manifest is None and name not in shipped_tasks():
         raise UsageError(f"no task '{name}'; there are: {', '.join(shipped_tasks())} (or give a manifest)")
@@ -80,9 +79,12 @@ def load_task(
         rows = tuple(row if row.audio else replace(row, voice=voice, speaker=row.speaker or voice) for row in rows)
     form = FORMS[name] if name in FORMS else _general_form(name, rows)
     if manifest is not None:
-        form = replace(form, shots=())
-    items = tuple(item for item in rows if item.split != "dev")
-    dev = tuple(item for item in rows if item.split == "dev")
+        form = replace(form, shots=tuple(item.id for item in rows if item.split == "shot"))
+    items = tuple(item for item in rows if item.split not in ("dev", "shot"))
+    dev = tuple(item for item in rows if item.split in ("dev", "shot"))
+    for item in dev:
+        if item.split == "shot" and not (item.text and item.label):
+            raise UsageError(f"{path}: item '{item.id}' is to be shown as an example; it needs a text and a label")
     if not items:
         raise UsageError(f"{path}: every item is a development item; nothing to evaluate")
     if form.kind != "open" and any(len(item.choices) < 2 for item in items):
