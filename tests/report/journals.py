@@ -16,7 +16,7 @@ TOPICS = ("World", "Sports", "Business")
 
 @dataclass
 class Made:
-    """What a test varies. tasks: name → (kind, labels); wrong: how often an arm errs, as a share."""
+    """What a test varies. tasks: name → (kind, labels). clean_only: tasks asked on clean speech alone."""
 
     tasks: dict = field(default_factory=lambda: {"topic": ("labels", TOPICS)})
     conditions: tuple = ("clean", "babble@0dB")
@@ -29,6 +29,10 @@ class Made:
     text: str = "Voters threw out the draft"
     read: str = "voters threw up the draft,"
     constant: bool = False
+    clean_only: tuple = ()
+
+    def asked(self, task):
+        return ("clean",) if task in self.clean_only else self.conditions
 
 
 def make_run(directory: Path, made: Made) -> Path:
@@ -52,7 +56,7 @@ def make_run(directory: Path, made: Made) -> Path:
         wanted[arm] = {}
         for task, (kind, labels) in made.tasks.items():
             wanted[arm][task] = []
-            for condition in made.conditions if arm in asr else [GOLD_CONDITION]:
+            for condition in made.asked(task) if arm in asr else [GOLD_CONDITION]:
                 for i in range(made.n):
                     key = f"{arm}/{task}/{condition}/{i}"
                     wanted[arm][task].append(key)
@@ -72,7 +76,8 @@ def make_run(directory: Path, made: Made) -> Path:
 def _task(name, kind, labels, made):
     return {
         "name": name, "kind": kind, "sufficient": True, "mode": "generate" if kind == "open" else "labels",
-        "labels": list(labels) if kind == "labels" else [], "prompt": f"Name it.\n{made.text}:", "shots": [],
+        "conditions": list(made.asked(name)), "labels": list(labels) if kind == "labels" else [],
+        "prompt": f"Name it.\n{made.text}:", "shots": [],
         "calibrated_on": 4,
         "items": [
             {

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.cards import choose
+from cascade_equivalence.report.headline import headline
 from cascade_equivalence.report.latency import quantile
 from cascade_equivalence.report.overlaps import overlaps
 from cascade_equivalence.report.words import differences
@@ -98,3 +99,14 @@ def test_overlap_is_left_out_where_two_labels_force_it(tmp_path):
 )
 def test_numbers_are_written(written, expected):
     assert written == expected
+
+
+@pytest.mark.parametrize("clean_only", [(), ("sentiment",)])
+def test_the_headline_has_the_conditions_of_the_pool_and_says_where_the_others_are(tmp_path, clean_only):
+    tasks = {"topic": ("labels", TOPICS), "sentiment": ("labels", ("good", "bad"))}
+    head = headline(analyse(make_run(tmp_path, Made(tasks=tasks, clean_only=clean_only))))
+    wanted = ("clean",) if clean_only else ("clean", "babble@0dB")
+    assert head.conditions == wanted
+    assert {pair.task for pair in head.pairs} == {POOLED}
+    assert all(len(pair.by_condition) == len(wanted) and all(pair.by_condition) for pair in head.pairs)
+    assert head.elsewhere == ("Verdicts under babble@0dB on topic alone are in the" if clean_only else None)

@@ -27,11 +27,15 @@ class PairLine:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """compared: the study in one sentence. unfinished: why the numbers are preliminary, or None."""
+    """compared: the study in one sentence. conditions: what the pairs were compared under. elsewhere: the study's other
+    conditions, those of some tasks alone, or None. unfinished: why the numbers are preliminary, or None.
+    """
 
     compared: str
     accuracies: tuple[str, ...]
+    conditions: tuple[str, ...]
     pairs: tuple[PairLine, ...]
+    elsewhere: str | None
     unfinished: str | None
 
 
@@ -41,10 +45,14 @@ def headline(results: Results) -> Headline:
     by_pair: dict[tuple[str, str, str], list[Comparison]] = {}
     for comparison in shown:
         by_pair.setdefault((comparison.task, comparison.left, comparison.right), []).append(comparison)
+    met = {c.condition for c in shown}
+    conditions = tuple(c for c in results.conditions if c in met)
     return Headline(
         compared=_compared(results),
-        accuracies=tuple(_accuracies(results, shown)),
-        pairs=tuple(_line(results, rows) for rows in by_pair.values()),
+        accuracies=tuple(_accuracies(results, shown, conditions)),
+        conditions=conditions,
+        pairs=tuple(_line(rows, conditions) for rows in by_pair.values()),
+        elsewhere=_elsewhere(results, conditions),
         unfinished=_unfinished(results),
     )
 
@@ -77,9 +85,19 @@ def _under(conditions: Sequence[str]) -> str:
     return f"under {numbers.plural(len(conditions), 'condition')}: {numbers.listed(conditions)}"
 
 
-def _accuracies(results: Results, shown: Sequence[Comparison]) -> Iterator[str]:
-    """One sentence a task: every arm's accuracy in the first and the last condition."""
-    ends_of_study = (*results.conditions[:1], *results.conditions[-1:])
+def _elsewhere(results: Results, conditions: Sequence[str]) -> str | None:
+    """What was compared on some of the pooled tasks alone, so that the pool says nothing about it."""
+    parts = []
+    for condition in results.conditions:
+        tasks = dict.fromkeys(c.task for c in results.comparisons if c.condition == condition)
+        if condition not in conditions and tasks:
+            parts.append(f"{condition} on {numbers.listed(list(tasks))} alone")
+    return f"Verdicts under {numbers.listed(parts)} are in the" if parts else None
+
+
+def _accuracies(results: Results, shown: Sequence[Comparison], conditions: Sequence[str]) -> Iterator[str]:
+    """One sentence a task: every arm's accuracy in the first and the last of the conditions."""
+    first_and_last = (*conditions[:1], *conditions[-1:])
     for task in dict.fromkeys(c.task for c in shown):
         found: dict[tuple[str, str], tuple[Interval, int]] = {}
         for c in shown:
@@ -88,7 +106,7 @@ def _accuracies(results: Results, shown: Sequence[Comparison]) -> Iterator[str]:
                 found[c.right, c.condition] = (c.pair.accuracy.right, c.pair.n_gold)
         parts = []
         for arm in ordered(results):
-            ends = [(c, *found[arm.name, c]) for c in dict.fromkeys(ends_of_study) if (arm.name, c) in found]
+            ends = [(c, *found[arm.name, c]) for c in dict.fromkeys(first_and_last) if (arm.name, c) in found]
             if arm.kind == "gold" and ends:
                 parts.append(f"{arm.name} is right on {_share(*ends[0][1:])}, reading what was written")
             elif ends:
@@ -102,7 +120,7 @@ def _share(interval: Interval, n: int) -> str:
     return f"{numbers.percent(interval.value)}{_GLUE}% ({numbers.limits(interval, 'percent')}, n{_GLUE}{n})"
 
 
-def _line(results: Results, rows: Sequence[Comparison]) -> PairLine:
+def _line(rows: Sequence[Comparison], conditions: Sequence[str]) -> PairLine:
     first = rows[0]
     by_condition = {c.condition: c for c in rows}
     return PairLine(
@@ -111,7 +129,7 @@ def _line(results: Results, rows: Sequence[Comparison]) -> PairLine:
         right=first.right,
         ceiling=first.ceiling,
         sentence=_sentence(rows),
-        by_condition=tuple(by_condition.get(condition) for condition in results.conditions),
+        by_condition=tuple(by_condition.get(condition) for condition in conditions),
     )
 
 
