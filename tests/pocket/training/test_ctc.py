@@ -51,7 +51,7 @@ def test_a_training_ends_in_a_connector_that_reads_back_alike_and_is_taken_as_it
     examples = [Example(text, "flite:slt", torch.randn(160, 16).bfloat16(), torch.zeros(40, 3)) for text in texts]
 
     def train() -> CtcConnector:
-        return train_ctc(examples, tokenizer, 24, lambda rows: torch.randn(len(rows), 400), 2, 0, tmp_path)
+        return train_ctc(examples, tokenizer, 24, lambda rows: torch.randn(len(rows), 400), 2, 2, 0, tmp_path)
 
     trained = train()
     shipped = CtcConnector(trained.config).eval()

@@ -17,7 +17,7 @@ examples:
   python -m cascade_equivalence.pocket.training data --work training
   python -m cascade_equivalence.pocket.training pocket-ctc --work training
   python -m cascade_equivalence.pocket.training pocket-frames --work training
-  python -m cascade_equivalence.pocket.training pocket-ctc --work training --seed 1 --steps 500
+  python -m cascade_equivalence.pocket.training pocket-ctc --work training --seed 1 --steps 500 --own-steps 0
   python -m cascade_equivalence.pocket.training measure --work training --speech recordings/manifest.jsonl
 
 One thread is used. Features go to WORK/features: `data` makes those that are missing; the other commands take what is
@@ -36,7 +36,8 @@ def main() -> None:
     parser.add_argument("what", choices=["data", "pocket-ctc", "pocket-frames", "measure"])
     parser.add_argument("--work", type=Path, required=True, help="directory for features and checkpoints")
     parser.add_argument("--seed", type=int, default=0, help="of the training; the data are always those of seed 0")
-    parser.add_argument("--steps", type=int, default=3200, help="of pocket-ctc (0.9 s each on one thread)")
+    parser.add_argument("--steps", type=int, default=3200, help="of pocket-ctc on all speech (1 s each)")
+    parser.add_argument("--own-steps", type=int, default=1600, help="of pocket-ctc on our own sentences (1.3 s each)")
     parser.add_argument("--match-steps", type=int, default=320, help="of pocket-frames, second stage (2 to 3 s each)")
     parser.add_argument("--loop-steps", type=int, default=300, help="of pocket-frames, third stage (4 s each)")
     parser.add_argument("--wordnet", type=Path, default=WORDNET, help="directory of WordNet's data files")
@@ -46,7 +47,7 @@ def main() -> None:
     )
     parser.add_argument("--examples", type=int, default=7000, help="WordNet's example sentences")
     parser.add_argument("--definitions", type=int, default=1500, help="WordNet's definitions")
-    parser.add_argument("--natural", type=int, default=256, help="clips of natural voices (2 s of work each and more)")
+    parser.add_argument("--natural", type=int, default=768, help="clips of natural voices (4 s of work each)")
     parser.add_argument("--speech", type=Path, help="measure: JSONL manifest of human speech (text, path, set)")
     options = parser.parse_args()
     import torch
@@ -92,15 +93,16 @@ def train(options: argparse.Namespace) -> None:
     directory = options.work / f"seed-{options.seed}"
     placement = Placement("cpu", "bfloat16", 8)
     backbone = Backbone.load("smollm2-135m", locate("smollm2-135m", print), placement)
-    ctc = train_ctc(examples, backbone.tokenizer, 576, whisper_rows, options.steps, options.seed, directory)
+    steps, own_steps, seed = options.steps, options.own_steps, options.seed
+    ctc = train_ctc(examples, backbone.tokenizer, 576, whisper_rows, steps, own_steps, seed, directory)
     if options.what == "pocket-frames":
         from cascade_equivalence.pocket.training.frames import Steps, train_frames
 
         # transformers' fused attention with a mask is several times slower backwards on a CPU.
         backbone.model.set_attn_implementation("eager")
-        steps = Steps(40, options.match_steps, options.loop_steps)
+        stages = Steps(40, options.match_steps, options.loop_steps)
         with torch.enable_grad():
-            train_frames(examples, backbone, ctc, steps, options.seed, directory)
+            train_frames(examples, backbone, ctc, stages, seed, directory)
 
 
 def whisper_rows(texts: list[str]) -> Tensor:

@@ -16,9 +16,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from cascade_equivalence.systems.backbone import Backbone
 
-PRIOR = 0.5
+PRIOR = 0.4
 """Weight of the LLM's log-probabilities beside those of the CTC head, chosen on development items."""
-PER_TOKEN = 1.5
+PER_TOKEN = 2.0
 """Added for each token, since the LLM alone prefers few. Chosen with `PRIOR`."""
 BEAM = 6
 BEHIND = 5.0
