@@ -72,8 +72,7 @@ def train_ctc(
     def check() -> dict[str, float]:
         return word_errors(model, vocabulary, test)
 
-    own = {*own_sentences("first"), *own_sentences("second")}
-    ours = [i for i, e in enumerate(train) if e.text in own for _ in range(NATURAL_TIMES if is_natural(e) else 1)]
+    ours = own_places(train)
 
     def own_loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
         return loss([ours[i] for i in batch], step)
@@ -86,6 +85,12 @@ def train_ctc(
     save_connector(directory / "pocket-ctc", "pocket-ctc", "whisper-base", "smollm2-135m", model)
     (directory / "curve-ctc.json").write_text(json.dumps(curves, indent=1) + "\n", encoding="utf-8")
     return model
+
+
+def own_places(examples: Sequence[Example]) -> list[int]:
+    """Where our own sentences are spoken, clips of natural voices several times."""
+    own = {*own_sentences("first"), *own_sentences("second")}
+    return [i for i, e in enumerate(examples) if e.text in own for _ in range(NATURAL_TIMES if is_natural(e) else 1)]
 
 
 def is_natural(example: Example) -> bool:

@@ -1,9 +1,10 @@
 """`pocket-frames`: every frame's embedding, trained with the LLM in the loop.
 
-Three stages on the trunk and head of a trained `pocket-ctc`, which stay as they are. `blank`: one vector that the LLM
-overlooks where no token is. `match`: the LLM's states after six blocks as if tokens stood at their CTC positions.
-`loop`: KL to the LLM's own logits on the text. In the last two the embeddings themselves are kept away from those of
-the tokens and must tell level, pitch and voice.
+Four stages on the trunk and head of a trained `pocket-ctc`, which stay as they are. `blank`: one vector that the LLM
+overlooks where no token is. `code`: a private vector for every entry of the head, that the LLM's first block turns into
+what it makes of the token, and that is orthogonal to the token's own embedding. `sound`: the output tells level, pitch
+and voice, where the first block overlooks it. `loop`: KL to the LLM's own logits on the text, with the sound kept in
+and the tokens' embeddings kept out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import copy
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.pocket.training.alignment import align
-from cascade_equivalence.pocket.training.ctc import LEAST, fits
+from cascade_equivalence.pocket.training.ctc import LEAST, fits, own_places
 from cascade_equivalence.pocket.training.features import Example
 from cascade_equivalence.pocket.training.loop import Check, Loss, Stage, held_out, run_stage
 from cascade_equivalence.pocket.training.prompts import PROMPTS, Prompt
@@ -32,20 +33,21 @@ from cascade_equivalence.systems.prompting import spoken_text
 from cascade_equivalence.systems.speech.pocket import STACK, CtcConnector, FrameConnector, pad, positions
 from cascade_equivalence.systems.speech.pocket_checkpoint import save_connector
 
-DEPTH = 6
-"""Blocks of the LLM in the second stage."""
-DOOR_MARGIN = 0.05
-"""Cosine with a token's embedding above which an embedding is pushed away from it."""
-SOUND = {"match": 0.2, "loop": 0.5}
-"""Weight of the sound's losses by stage: from the start at full weight they keep the words from being matched."""
+ROWS = (64, 32)
+"""Sequences, and positions of each, in a step of the second stage."""
+BLANKS = 0.4
+"""Share of these positions without a token."""
+SOUND = 1.0
+"""Weight of the sound's losses beside the KL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Steps of the three stages."""
+    """Steps of the four stages."""
 
     blank: int
-    match: int
+    code: int
+    sound: int
     loop: int
 
 
@@ -89,7 +91,8 @@ def train_frames(
     trainer = _Trainer(examples, backbone, ctc, seed, directory)
     curves = {
         "blank": trainer.learn_blank(steps.blank),
-        "match": trainer.match(steps.match),
+        "code": trainer.learn_code(steps.code),
+        "sound": trainer.learn_sound(steps.sound),
         "loop": trainer.close_loop(steps.loop),
     }
     connector = trainer.model.connector
@@ -120,7 +123,7 @@ class _Trainer:
         self.embeddings = self.table[self.tokens].float()
         self.short = copy.copy(backbone.model.model)
         self.short._modules = dict(self.short._modules)
-        self.short.layers = backbone.model.model.layers[:DEPTH]
+        self.short.layers = backbone.model.model.layers[:1]
         self.short.norm = nn.Identity()
         self.blank = nn.Parameter(self.embeddings.mean(0))
         self.model = self._start()
@@ -133,7 +136,6 @@ class _Trainer:
         connector.trunk.requires_grad_(False)
         connector.code.requires_grad_(False)
         with torch.no_grad():
-            connector.table[1:] = self.embeddings
             connector.residual_out.weight.mul_(0.02)
             connector.residual_out.bias.zero_()
         return _Model(connector, len(self.voices))
@@ -157,12 +159,12 @@ class _Trainer:
         shifts = torch.randint(0, STACK, (len(chosen),)).tolist()
         return [a.shifted(k) for a, k in zip(chosen, shifts, strict=True)]
 
-    def _teacher_states(self, batch: Sequence[_Aligned]) -> list[Tensor]:
-        """Tokens at their positions, the blank vector elsewhere: (positions, width) each."""
+    def _placed(self, batch: Sequence[_Aligned], vectors: Tensor) -> list[Tensor]:
+        """The entries' vectors at their positions, the blank vector elsewhere: (positions, width) each."""
         states = []
         for a in batch:
             rows = self.blank.expand(positions(a.example.states), -1)
-            states.append(rows.index_copy(0, a.spots, self.embeddings[a.entries - 1]))
+            states.append(rows.index_copy(0, a.spots, vectors[a.entries - 1]))
         return states
 
     def _tail_logits(self, prompt: Prompt, states: Sequence[Tensor], tails: Sequence[Sequence[int]]) -> Tensor:
@@ -200,65 +202,107 @@ class _Trainer:
 
         def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
             chosen = self._draw(batch)
-            value = self._divergence(chosen, self._teacher_states(chosen), self._prompt(step))
+            value = self._divergence(chosen, self._placed(chosen, self.embeddings), self._prompt(step))
             return value, {"kl": float(value.detach())}
 
-        curve = self._run("blank", holder, steps, 3e-2, 8, loss, dict)
+        stage = self._stage("blank", holder, steps, 3e-2, 8, loss, dict)
+        curve = run_stage(stage, self.train, self.directory)
         with torch.no_grad():
             self.model.connector.table[0] = self.blank
         return curve
 
-    def match(self, steps: int) -> list[dict[str, float]]:
-        """Second stage."""
-        self.blank.requires_grad_(False)
+    def learn_code(self, steps: int) -> list[dict[str, float]]:
+        """Second stage, on random tokens. Only the code moves."""
+        holder = nn.Module()
+        code = nn.Parameter(self.embeddings.clone())
+        holder.register_parameter("code", code)
+        blank = self.blank.detach()
 
-        def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
-            chosen = self._draw(batch)
-            embedded, there, logged, sides = self._embed(chosen)
+        def loss(_: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
+            chosen = torch.randint(len(code), ROWS)
+            empty = torch.rand(ROWS)[..., None] < BLANKS
             before = self.backbone.encode(self._prompt(step).before, start=True)
             with torch.no_grad():
-                teacher = pad_sequence(self._teacher_states(chosen), batch_first=True)
-                wanted = _scaled(self._deep(before, teacher))
-            found = _scaled(self._deep(before, embedded))
-            matched = (found - wanted).square().mean(-1)[there].mean()
-            return matched + sides("match"), logged | {"match": float(matched.detach())}
+                wanted = _scaled(self._first_block(before, torch.where(empty, blank, self.embeddings[chosen])))
+            found = _scaled(self._first_block(before, torch.where(empty, blank, code[chosen])))
+            matched = (found - wanted).square().mean()
+            door = functional.relu(self._nearness(code[chosen], chosen)).mean()
+            return matched + door, {"matched": float(matched.detach()), "door": float(door.detach())}
 
-        return self._run("match", self.model, steps, 6e-4, 24, loss, self._check)
+        def check() -> dict[str, float]:
+            batch = self.test[:12]
+            with torch.no_grad():
+                found = {
+                    name: float(self._divergence(batch, self._placed(batch, vectors), PROMPTS[0]))
+                    for name, vectors in (("tokens", self.embeddings), ("code", code))
+                }
+            return {f"test_kl_repeat_{name}": value for name, value in found.items()}
 
-    def close_loop(self, steps: int) -> list[dict[str, float]]:
-        """Third stage."""
+        stage = self._stage("code", holder, steps, 2e-2, 1, loss, check)
+        curve = run_stage(stage, self.train, self.directory)
+        with torch.no_grad():
+            self.model.connector.table[0] = blank
+            self.model.connector.table[1:] = code
+        return curve
+
+    def learn_sound(self, steps: int) -> list[dict[str, float]]:
+        """Third stage, on our own sentences. Only the residual moves."""
+        ours = own_places(self.train)
+        connector = self.model.connector
 
         def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
-            chosen = self._draw(batch)
+            chosen = self._draw([ours[i] for i in batch])
+            embedded, there, logged, sides = self._embed(chosen)
+            frames, _ = pad([a.example.states for a in chosen])
+            before = self.backbone.encode(self._prompt(step).before, start=True)
+            with torch.no_grad():
+                with torch.autocast("cpu", torch.bfloat16):
+                    words = connector.words(connector.trunk(frames.float(), there))
+                wanted = _scaled(self._first_block(before, words))
+            found = _scaled(self._first_block(before, embedded))
+            matched = (found - wanted).square().mean(-1)[there].mean()
+            return matched + sides, logged | {"matched": float(matched.detach())}
+
+        connector.table.requires_grad_(False)
+        stage = self._stage("sound", self.model, steps, 1e-3, 24, loss, self._check)
+        curve = run_stage(stage, [self.train[i] for i in ours], self.directory)
+        connector.table.requires_grad_(True)
+        return curve
+
+    def close_loop(self, steps: int) -> list[dict[str, float]]:
+        """Fourth stage, on our own sentences."""
+        ours = own_places(self.train)
+
+        def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
+            chosen = self._draw([ours[i] for i in batch])
             embedded, there, logged, sides = self._embed(chosen)
             states = [row[here] for row, here in zip(embedded, there, strict=True)]
             value = self._divergence(chosen, states, self._prompt(step))
-            return value + sides("loop"), logged | {"kl": float(value.detach())}
+            return value + sides, logged | {"kl": float(value.detach())}
 
-        return self._run("loop", self.model, steps, 2.5e-4, 12, loss, self._check)
+        stage = self._stage("loop", self.model, steps, 4e-4, 12, loss, self._check)
+        return run_stage(stage, [self.train[i] for i in ours], self.directory)
 
-    def _run(
+    def _stage(
         self, name: str, module: nn.Module, steps: int, rate: float, batch: int, loss: Loss, check: Check
-    ) -> list[dict[str, float]]:
-        stage = Stage(name, module, steps, rate, batch, self.seed, loss, check, warm=30, check_every=100)
-        return run_stage(stage, self.train, self.directory)
+    ) -> Stage:
+        return Stage(name, module, steps, rate, batch, self.seed, loss, check, warm=30, check_every=100)
 
-    def _deep(self, before: Sequence[int], inputs: Tensor) -> Tensor:
+    def _first_block(self, before: Sequence[int], inputs: Tensor) -> Tensor:
         past = self.backbone.cache(before, len(inputs))
         hidden: Tensor = self.short(
             inputs_embeds=inputs.to(self.table.dtype), past_key_values=past, use_cache=True
         ).last_hidden_state
         return hidden.float()
 
-    def _embed(self, batch: Sequence[_Aligned]) -> tuple[Tensor, Tensor, dict[str, float], Callable[[str], Tensor]]:
-        """Embeddings, what is there, and a stage's side losses: the door kept shut, the sound kept in."""
+    def _embed(self, batch: Sequence[_Aligned]) -> tuple[Tensor, Tensor, dict[str, float], Tensor]:
+        """Embeddings, what is there, figures, and the side losses: the door kept shut, the sound kept in."""
         frames, there = pad([a.example.states for a in batch])
         with torch.autocast("cpu", torch.bfloat16):
             embedded = self.model.connector.embed(frames.float(), there)
         embedded = embedded.float()
         near = pad_sequence([_nearest(a) for a in batch], batch_first=True)
-        cosine = functional.cosine_similarity(embedded, self.embeddings[near - 1], dim=-1)
-        door = functional.relu(cosine - DOOR_MARGIN)[there].mean()
+        door = functional.relu(self._nearness(embedded, near - 1))[there].mean()
         sound = pad_sequence([a.example.sound for a in batch], batch_first=True)[:, : embedded.shape[1]]
         level = (sound[..., 0] + 45.0) / 15.0
         pitch = (sound[..., 1] - 7.1) / 0.5
@@ -274,11 +318,12 @@ class _Trainer:
             for name, value in (("door", door), ("level", heard), ("pitch", tone), ("voice", who))
         }
 
-        def sides(stage: str) -> Tensor:
-            weighed: Tensor = door + SOUND[stage] * (0.1 * heard + 0.2 * tone + 0.1 * who)
-            return weighed
+        return embedded, there, logged, door + SOUND * (0.1 * heard + 0.2 * tone + 0.1 * who)
 
-        return embedded, there, logged, sides
+    def _nearness(self, states: Tensor, entries: Tensor) -> Tensor:
+        """Cosine of states with the embeddings of head entries (blank not counted), both about the embeddings' mean."""
+        centre = self.embeddings.mean(0)
+        return functional.cosine_similarity(states - centre, self.embeddings[entries] - centre, dim=-1)
 
     def _check(self) -> dict[str, float]:
         found: dict[str, list[float]] = {}

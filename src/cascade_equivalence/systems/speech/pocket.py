@@ -141,7 +141,7 @@ class CtcConnector(nn.Module):
 class FrameConnector(nn.Module):
     """Every position kept: softmax over a private code × a free table, plus a residual from frames and neighbours.
 
-    Trunk and code are those of a CTC connector; the table starts at the LLM's embeddings and is trained away from them.
+    Trunk and code are those of a CTC connector; the table holds vectors that the LLM's first block takes for tokens.
     """
 
     def __init__(self, config: PocketConfig, dropout: float = 0.0) -> None:
@@ -157,14 +157,21 @@ class FrameConnector(nn.Module):
     def embed(self, frames: Tensor, there: Tensor) -> Tensor:
         """Embeddings of all positions, shape (batch, time, LLM width)."""
         states = self.trunk(frames, there)
+        return self.words(states) + self.residual(frames, there, states)
+
+    def words(self, states: Tensor) -> Tensor:
+        """The part chosen from the table, of the trunk's states."""
         chosen = self.code(states).softmax(-1)
+        found: Tensor = chosen.to(self.table.dtype) @ self.table
+        return found
+
+    def residual(self, frames: Tensor, there: Tensor, states: Tensor) -> Tensor:
+        """The part that is not: from the frames and from a position's neighbours."""
         masked = states * there[..., None]
         before, after = functional.pad(masked, (0, 0, 1, 0))[:, :-1], functional.pad(masked, (0, 0, 0, 1))[:, 1:]
         heard = self.sound(self.trunk.norm_in(frames))
-        residual = self.residual_out(
-            functional.glu(self.residual_in(torch.cat([before, masked, after, heard], -1)), -1)
-        )
-        out: Tensor = chosen.to(self.table.dtype) @ self.table + residual
+        mixed = functional.glu(self.residual_in(torch.cat([before, masked, after, heard], -1)), -1)
+        out: Tensor = self.residual_out(mixed)
         return out
 
     def forward(self, frames: Tensor, there: Tensor, llm: Backbone, reader: Backbone) -> list[Tensor]:
