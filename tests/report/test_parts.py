@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -110,3 +112,20 @@ def test_the_headline_has_the_conditions_of_the_pool_and_says_where_the_others_a
     assert {pair.task for pair in head.pairs} == {POOLED}
     assert all(len(pair.by_condition) == len(wanted) and all(pair.by_condition) for pair in head.pairs)
     assert head.elsewhere == ("Verdicts under babble@0dB on topic alone are in the" if clean_only else None)
+
+
+@pytest.mark.parametrize(
+    ("open_", "said"),
+    [
+        ({"unadjusted": "different"}, "different on its own, but not once adjusted for the number of comparisons"),
+        ({"items_needed": 1234}, "more items would decide it"),
+        ({}, "no feasible number of items would decide it"),
+    ],
+)
+def test_the_headline_says_what_keeps_a_verdict_open(tmp_path, open_, said):
+    results = analyse(make_run(tmp_path, Made(tasks={"topic": ("labels", TOPICS)})))
+    verdict = {"name": "undecided", "unadjusted": None, "items_needed": None} | open_
+    made = tuple(replace(c, verdict=replace(c.verdict, **verdict)) for c in results.comparisons)
+    for pair in headline(replace(results, comparisons=made)).pairs:
+        assert pair.sentence.startswith("Undecided in clean (κ")
+        assert pair.sentence.count(said) == len(pair.by_condition)

@@ -83,13 +83,13 @@ def truth(arm: str, task: str, condition: str, i: int) -> str:
     return LABELS[i % 3]
 
 
-def test_matched_pairs_share_the_backbone_and_gold_stands_right() -> None:
+def test_matched_pairs_share_the_backbone_and_gold_stands_right_and_last() -> None:
     arms = arms_of({"arms": ARMS}, None, {"llm": {}, "other": {}}, [])
 
     def names(comparisons: Any) -> list[tuple[str, str]]:
         return [(left.name, right.name) for left, right in pairs_of(comparisons, arms)]
 
-    assert names("matched") == [("s", "gold"), ("w", "gold"), ("s", "w")]
+    assert names("matched") == [("s", "w"), ("s", "gold"), ("w", "gold")]
     assert names({"pairs": [["x", "s"]]}) == [("x", "s")]
 
 

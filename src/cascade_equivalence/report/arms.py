@@ -41,7 +41,7 @@ def describe(arm: Arm) -> str:
 
 
 def ordered_comparisons(results: Results) -> list[Comparison]:
-    """Comparisons by task (pooled last), pair (ceilings last) and condition."""
+    """Comparisons by task (pooled last), pair (as the study has them) and condition."""
     tasks = {task["name"]: i for i, task in enumerate(results.tasks)}
     conditions = {name: i for i, name in enumerate(results.conditions)}
     pairs: dict[tuple[str, str], int] = {}
@@ -51,7 +51,6 @@ def ordered_comparisons(results: Results) -> list[Comparison]:
         results.comparisons,
         key=lambda c: (
             tasks.get(c.task, len(tasks)),
-            c.ceiling,
             pairs[c.left, c.right],
             conditions.get(c.condition, len(conditions)),
         ),

@@ -136,23 +136,18 @@ def _line(rows: Sequence[Comparison], conditions: Sequence[str]) -> PairLine:
 def _sentence(rows: Sequence[Comparison]) -> str:
     """The verdicts of one pair, condition by condition, in words."""
     parts = []
-    for name in ("equivalent", "different", "undecided", None):
-        here = [c for c in rows if c.verdict.name == name]
-        if not here:
-            continue
-        where = numbers.listed([c.condition for c in here])
-        if name == "different":
-            parts.append("different in " + numbers.listed([f"{c.condition} ({_why_different(c)})" for c in here]))
-        elif name == "undecided":
-            parts.append(f"undecided in {where}{_more(here)}")
-        elif name is None:
-            parts.append(f"no verdict in {where}, because {here[0].verdict.reason}")
-        else:
-            parts.append(f"equivalent in {where}")
+    for name in ("equivalent", "different", "undecided"):
+        here = [f"{c.condition} ({_figures(c)}{_open(c)})" for c in rows if c.verdict.name == name]
+        if here:
+            parts.append(f"{name} in {numbers.listed(here)}")
+    without = [c for c in rows if c.verdict.name is None]
+    if without:
+        where = numbers.listed([c.condition for c in without])
+        parts.append(f"no verdict in {where}, because {without[0].verdict.reason}")
     return numbers.capital("; ".join(parts)) + "."
 
 
-def _why_different(comparison: Comparison) -> str:
+def _figures(comparison: Comparison) -> str:
     words = [f"κ{_GLUE}{numbers.coefficient(comparison.pair.kappa.value)}"]
     accuracy = comparison.pair.accuracy
     if accuracy and accuracy.difference.value is not None:
@@ -160,12 +155,16 @@ def _why_different(comparison: Comparison) -> str:
     return ", ".join(words)
 
 
-def _more(rows: Sequence[Comparison]) -> str:
-    known = [(c.condition, c.verdict.items_needed) for c in rows if c.verdict.items_needed]
-    if not known:
-        return " (no feasible number of items would decide it)"
-    counts = [numbers.grouped(n) + (f" for {condition}" if len(rows) > 1 else "") for condition, n in known]
-    return f" (more items that would decide it: about {numbers.listed(counts)})"
+def _open(comparison: Comparison) -> str:
+    """What keeps an undecided verdict open."""
+    said = comparison.verdict
+    if said.name != "undecided":
+        return ""
+    if said.unadjusted:
+        return f"; {said.unadjusted} on its own, but not once adjusted for the number of comparisons"
+    if said.items_needed:
+        return f"; about {numbers.grouped(said.items_needed)} more items would decide it"
+    return "; no feasible number of items would decide it"
 
 
 def _unfinished(results: Results) -> str | None:

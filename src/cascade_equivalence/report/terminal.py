@@ -172,6 +172,8 @@ def _comparisons(results: Results) -> Iterator[Table | Text]:
     overlaps = any(overlap_of(results, c).found for c in results.comparisons)
     yield heading("agreement", "kappa of labels; difference = left − right, points; 95 % intervals")
     yield plain("undecided +n: about n more items would decide it, if what was seen is true", "dim")
+    if any(c.verdict.unadjusted for c in results.comparisons):
+        yield plain("undecided *: decided on its own, but not once adjusted for the number of comparisons", "dim")
     if any(c.family for c in results.comparisons):
         yield plain(
             "speech LLMs are held against the ceiling; their verdicts are adjusted for their number (BH)", "dim"
@@ -226,7 +228,8 @@ def _comparison_row(results: Results, comparison: Comparison, overlaps: bool, wi
             text = estimate(numbers.coefficient(overlap.value), numbers.limits(overlap))
             cells.append(Text.assemble(text, (f" /{overlap.joint_errors}", "dim")))
     name = said.name or "no verdict"
-    more = f" +{numbers.rough(said.items_needed)}" if said.items_needed else ""
+    needed = f" +{numbers.rough(said.items_needed)}" if said.items_needed else ""
+    more = " *" if said.unadjusted else needed
     return [*cells, Text.assemble((name, _VERDICT_STYLE.get(name, "dim")), (more, "dim"))]
 
 

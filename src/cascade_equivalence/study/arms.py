@@ -85,7 +85,9 @@ def matched(left: Arm, right: Arm) -> bool:
 def pairs_of(comparisons: Any, arms: tuple[Arm, ...]) -> list[tuple[Arm, Arm]]:
     """The comparisons of a study: as written, or every two arms on one language model but two speech LLMs.
 
-    Speech LLMs stand left of cascades, cascades left of gold. An arm that is run as another stands for that one.
+    Speech LLMs stand left of cascades, cascades left of gold, and what a study is about comes first: speech LLMs
+    against cascades, then cascades among themselves, then all against gold. An arm that is run as another stands for
+    that one.
     """
     by_name = {name: arm for arm in arms for name in (arm.name, *arm.same)}
     if comparisons != "matched":
@@ -96,4 +98,4 @@ def pairs_of(comparisons: Any, arms: tuple[Arm, ...]) -> list[tuple[Arm, Arm]]:
     for a, b in combinations(arms, 2):
         if matched(a, b) and not a.kind == b.kind == "speech":
             found.append((b, a) if rank[b.kind] < rank[a.kind] else (a, b))
-    return found
+    return sorted(found, key=lambda pair: (rank[pair[1].kind], rank[pair[0].kind]))
