@@ -92,8 +92,7 @@ def plain_hear(speech: SpeechLLM, clip: Clip, stock: bool) -> torch.Tensor:
     features = ears.encoder.features(clip.samples, sampling_rate=RATE, return_tensors="pt", max_length=samples)
     states = ears.encoder.tower(features.input_features)[0, : -(-len(clip.samples) // FRAME)]
     frames, there = pad([states])
-    heard: torch.Tensor = ears.connector(frames, there, speech.backbone, ears.reader)[0]
-    return heard
+    return ears.connect(frames, there)[0]
 
 
 def plain_scores(speech: SpeechLLM, heard: torch.Tensor, prompt: Rendered) -> list[float]:

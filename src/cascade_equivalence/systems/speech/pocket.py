@@ -174,8 +174,8 @@ class FrameConnector(nn.Module):
         out: Tensor = self.residual_out(mixed)
         return out
 
-    def forward(self, frames: Tensor, there: Tensor, llm: Backbone, reader: Backbone) -> list[Tensor]:
-        """Embeddings of each clip, shape (positions, LLM width). Neither LLM is asked."""
+    def forward(self, frames: Tensor, there: Tensor) -> list[Tensor]:
+        """Embeddings of each clip, shape (positions, LLM width)."""
         states = self.embed(frames, there)
         return [row[here] for row, here in zip(states, there, strict=True)]
 
@@ -199,13 +199,21 @@ class PocketEars:
             frames, there = pad(self.encoder.encode([piece for _, piece in pieces]))
             dtype = next(self.connector.parameters()).dtype
             table = self._backbone.model.get_input_embeddings().weight
-            heard = self.connector(frames.to(table.device, dtype), there.to(table.device), self._backbone, self.reader)
+            heard = self.connect(frames.to(table.device, dtype), there.to(table.device))
             return [
                 torch.cat([states for states, (owner, _) in zip(heard, pieces, strict=True) if owner == i]).to(
                     table.dtype
                 )
                 for i in range(len(clips))
             ]
+
+    def connect(self, frames: Tensor, there: Tensor) -> list[Tensor]:
+        """Embeddings of each clip, shape (positions or tokens, LLM width), of frames as `pad` stacks them."""
+        if isinstance(self.connector, CtcConnector):
+            found: list[Tensor] = self.connector(frames, there, self._backbone, self.reader)
+        else:
+            found = self.connector(frames, there)
+        return found
 
 
 def positions(states: Tensor) -> int:
