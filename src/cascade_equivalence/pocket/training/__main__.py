@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the training; the data are always those of seed 0")
     parser.add_argument("--steps", type=int, default=3200, help="of pocket-ctc on all speech (1 s each)")
     parser.add_argument("--own-steps", type=int, default=1600, help="of pocket-ctc on our own sentences (1.3 s each)")
+    parser.add_argument("--blank-steps", type=int, default=300, help="of pocket-frames, first stage (2 s each)")
     parser.add_argument("--code-steps", type=int, default=600, help="of pocket-frames, second stage (1 s each)")
     parser.add_argument("--sound-steps", type=int, default=300, help="of pocket-frames, third stage (1 s each)")
     parser.add_argument("--loop-steps", type=int, default=500, help="of pocket-frames, fourth stage (4 s each)")
@@ -101,7 +102,7 @@ def train(options: argparse.Namespace) -> None:
 
         # transformers' fused attention with a mask is several times slower backwards on a CPU.
         backbone.model.set_attn_implementation("eager")
-        stages = Steps(40, options.code_steps, options.sound_steps, options.loop_steps)
+        stages = Steps(options.blank_steps, options.code_steps, options.sound_steps, options.loop_steps)
         with torch.enable_grad():
             train_frames(examples, backbone, ctc, stages, seed, directory)
 

@@ -159,16 +159,19 @@ class _Trainer:
         shifts = torch.randint(0, STACK, (len(chosen),)).tolist()
         return [a.shifted(k) for a, k in zip(chosen, shifts, strict=True)]
 
-    def _placed(self, batch: Sequence[_Aligned], vectors: Tensor) -> list[Tensor]:
+    def _placed(self, batch: Sequence[_Aligned], blank: Tensor, vectors: Tensor) -> list[Tensor]:
         """The entries' vectors at their positions, the blank vector elsewhere: (positions, width) each."""
         states = []
         for a in batch:
-            rows = self.blank.expand(positions(a.example.states), -1)
+            rows = blank.expand(positions(a.example.states), -1)
             states.append(rows.index_copy(0, a.spots, vectors[a.entries - 1]))
         return states
 
     def _tail_logits(self, prompt: Prompt, states: Sequence[Tensor], tails: Sequence[Sequence[int]]) -> Tensor:
-        """Log-probabilities from the last position of `states` to the end of the tails, (all positions, vocabulary)."""
+        """Log-probabilities of what follows, (all positions, vocabulary).
+
+        Where the content is repeated from the last position of `states` to the end of the tails, else at the end only.
+        """
         before = self.backbone.encode(prompt.before, start=not prompt.chat)
         rows = [
             torch.cat([s.to(self.table.dtype), self.table[torch.tensor(t)]]) for s, t in zip(states, tails, strict=True)
@@ -177,12 +180,15 @@ class _Trainer:
         hidden = self.backbone.model.model(
             inputs_embeds=pad_sequence(rows, batch_first=True), past_key_values=past, use_cache=True
         ).last_hidden_state
-        kept = [h[len(s) - 1 : len(s) + len(t)] for h, s, t in zip(hidden, states, tails, strict=True)]
+        kept = []
+        for h, s, t in zip(hidden, states, tails, strict=True):
+            end = len(s) + len(t)
+            kept.append(h[len(s) - 1 if prompt.repeat else end - 1 : end])
         logits: Tensor = self.backbone.model.lm_head(torch.cat(kept))
         return logits.float().log_softmax(-1)
 
     def _divergence(self, batch: Sequence[_Aligned], states: Sequence[Tensor], prompt: Prompt) -> Tensor:
-        """Mean KL of the LLM's next tokens, on the text and on `states`, from the content's end on."""
+        """Mean KL of the LLM's next tokens, on the text and on `states`, where `_tail_logits` has them."""
         after = self.backbone.encode(prompt.after)
         tails = [[*after, *(a.ids if prompt.repeat else ())] for a in batch]
         with torch.no_grad():
@@ -196,17 +202,21 @@ class _Trainer:
         return random.Random(f"prompt {self.seed} {step}").choices(PROMPTS, [p.weight for p in PROMPTS])[0]
 
     def learn_blank(self, steps: int) -> list[dict[str, float]]:
-        """First stage. Only the blank vector moves."""
+        """First stage, on our own sentences. Only the blank vector moves."""
+        ours = own_places(self.train)
         holder = nn.Module()
         holder.register_parameter("blank", self.blank)
 
         def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
-            chosen = self._draw(batch)
-            value = self._divergence(chosen, self._placed(chosen, self.embeddings), self._prompt(step))
+            chosen = self._draw([ours[i] for i in batch])
+            value = self._divergence(chosen, self._placed(chosen, self.blank, self.embeddings), self._prompt(step))
             return value, {"kl": float(value.detach())}
 
-        stage = self._stage("blank", holder, steps, 3e-2, 8, loss, dict)
-        curve = run_stage(stage, self.train, self.directory)
+        def check() -> dict[str, float]:
+            return self._repeats(self.blank, self.embeddings)
+
+        stage = self._stage("blank", holder, steps, 3e-2, 8, loss, check)
+        curve = run_stage(stage, [self.train[i] for i in ours], self.directory)
         with torch.no_grad():
             self.model.connector.table[0] = self.blank
         return curve
@@ -230,13 +240,7 @@ class _Trainer:
             return matched + door, {"matched": float(matched.detach()), "door": float(door.detach())}
 
         def check() -> dict[str, float]:
-            batch = self.test[:12]
-            with torch.no_grad():
-                found = {
-                    name: float(self._divergence(batch, self._placed(batch, vectors), PROMPTS[0]))
-                    for name, vectors in (("tokens", self.embeddings), ("code", code))
-                }
-            return {f"test_kl_repeat_{name}": value for name, value in found.items()}
+            return self._repeats(blank, code)
 
         stage = self._stage("code", holder, steps, 2e-2, 1, loss, check)
         curve = run_stage(stage, self.train, self.directory)
@@ -244,6 +248,13 @@ class _Trainer:
             self.model.connector.table[0] = blank
             self.model.connector.table[1:] = code
         return curve
+
+    def _repeats(self, blank: Tensor, vectors: Tensor) -> dict[str, float]:
+        """KL while repeating held-out sentences whose words stand where they are said."""
+        batch = self.test[:12]
+        with torch.no_grad():
+            value = self._divergence(batch, self._placed(batch, blank, vectors), PROMPTS[0])
+        return {"test_kl_repeat": float(value)}
 
     def learn_sound(self, steps: int) -> list[dict[str, float]]:
         """Third stage, on our own sentences. Only the residual moves."""
