@@ -38,10 +38,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the training; the data are always those of seed 0")
     parser.add_argument("--steps", type=int, default=3200, help="of pocket-ctc on all speech (1 s each)")
     parser.add_argument("--own-steps", type=int, default=1600, help="of pocket-ctc on our own sentences (1.3 s each)")
-    parser.add_argument("--blank-steps", type=int, default=300, help="of pocket-frames, first stage (2 s each)")
+    parser.add_argument("--blank-steps", type=int, default=300, help="of pocket-frames, first stage (3 s each)")
     parser.add_argument("--code-steps", type=int, default=600, help="of pocket-frames, second stage (1 s each)")
-    parser.add_argument("--sound-steps", type=int, default=300, help="of pocket-frames, third stage (1 s each)")
-    parser.add_argument("--loop-steps", type=int, default=500, help="of pocket-frames, fourth stage (4 s each)")
+    parser.add_argument("--sound-steps", type=int, default=250, help="of pocket-frames, third stage (1 s each)")
+    parser.add_argument("--loop-steps", type=int, default=360, help="of pocket-frames, fourth stage (4 s each)")
     parser.add_argument("--wordnet", type=Path, default=WORDNET, help="directory of WordNet's data files")
     parser.add_argument("--groups", default="kokoro,espeak-flite,more,second", help="speech to make and to train on")
     parser.add_argument(
