@@ -1,10 +1,10 @@
 """`pocket-frames`: every frame's embedding, trained with the LLM in the loop.
 
-Four stages on the trunk and head of a trained `pocket-ctc`, which stay as they are. `blank`: one vector that the LLM
-overlooks where no token is. `code`: a private vector for every entry of the head, that the LLM's first block turns into
-what it makes of the token, and that is orthogonal to the token's own embedding. `sound`: the output tells level, pitch
-and voice, where the first block overlooks it. `loop`: KL to the LLM's own logits on the text, with the sound kept in
-and the tokens' embeddings kept out.
+Four stages, on our own sentences; trunk and head are those of a trained `pocket-ctc` and stay as they are. `blank`: one
+vector that the LLM overlooks where no token is. `code`: a private vector for every entry of the head, that the LLM's
+first block turns into what it makes of the token, and that is orthogonal to the token's own embedding. `sound`: the
+output tells level, pitch and voice, where the first block overlooks it. `loop`: KL to the LLM's own logits on the text,
+with the sound kept in and the tokens' embeddings kept out.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ class _Trainer:
                 "in another --work, or remove ctc.checkpoint.safetensors"
             )
         self.entries = vocabulary.entries
-        self.train = [e for e in examples if not held_out(e.text) and fits(e, self.entries(e.text))]
+        heard = [e for e in examples if not held_out(e.text) and fits(e, self.entries(e.text))]
+        self.train = [heard[i] for i in own_places(heard)]
         self.test = self._align([e for e in examples if held_out(e.text) and fits(e, self.entries(e.text))][:48])
         self.embeddings = self.table[self.tokens].float()
         self.short = copy.copy(backbone.model.model)
@@ -202,13 +203,12 @@ class _Trainer:
         return random.Random(f"prompt {self.seed} {step}").choices(PROMPTS, [p.weight for p in PROMPTS])[0]
 
     def learn_blank(self, steps: int) -> list[dict[str, float]]:
-        """First stage, on our own sentences. Only the blank vector moves."""
-        ours = own_places(self.train)
+        """First stage. Only the blank vector moves."""
         holder = nn.Module()
         holder.register_parameter("blank", self.blank)
 
         def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
-            chosen = self._draw([ours[i] for i in batch])
+            chosen = self._draw(batch)
             value = self._divergence(chosen, self._placed(chosen, self.blank, self.embeddings), self._prompt(step))
             return value, {"kl": float(value.detach())}
 
@@ -216,7 +216,7 @@ class _Trainer:
             return self._repeats(self.blank, self.embeddings)
 
         stage = self._stage("blank", holder, steps, 3e-2, 8, loss, check)
-        curve = run_stage(stage, [self.train[i] for i in ours], self.directory)
+        curve = run_stage(stage, self.train, self.directory)
         with torch.no_grad():
             self.model.connector.table[0] = self.blank
         return curve
@@ -257,12 +257,11 @@ class _Trainer:
         return {"test_kl_repeat": float(value)}
 
     def learn_sound(self, steps: int) -> list[dict[str, float]]:
-        """Third stage, on our own sentences. Only the residual moves."""
-        ours = own_places(self.train)
+        """Third stage. Only the residual moves."""
         connector = self.model.connector
 
         def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
-            chosen = self._draw([ours[i] for i in batch])
+            chosen = self._draw(batch)
             embedded, there, logged, sides = self._embed(chosen)
             frames, _ = pad([a.example.states for a in chosen])
             before = self.backbone.encode(self._prompt(step).before, start=True)
@@ -276,23 +275,22 @@ class _Trainer:
 
         connector.table.requires_grad_(False)
         stage = self._stage("sound", self.model, steps, 1e-3, 24, loss, self._check)
-        curve = run_stage(stage, [self.train[i] for i in ours], self.directory)
+        curve = run_stage(stage, self.train, self.directory)
         connector.table.requires_grad_(True)
         return curve
 
     def close_loop(self, steps: int) -> list[dict[str, float]]:
-        """Fourth stage, on our own sentences."""
-        ours = own_places(self.train)
+        """Fourth stage."""
 
         def loss(batch: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
-            chosen = self._draw([ours[i] for i in batch])
+            chosen = self._draw(batch)
             embedded, there, logged, sides = self._embed(chosen)
             states = [row[here] for row, here in zip(embedded, there, strict=True)]
             value = self._divergence(chosen, states, self._prompt(step))
             return value + sides, logged | {"kl": float(value.detach())}
 
         stage = self._stage("loop", self.model, steps, 4e-4, 12, loss, self._check)
-        return run_stage(stage, [self.train[i] for i in ours], self.directory)
+        return run_stage(stage, self.train, self.directory)
 
     def _stage(
         self, name: str, module: nn.Module, steps: int, rate: float, batch: int, loss: Loss, check: Check
