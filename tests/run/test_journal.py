@@ -52,6 +52,31 @@ def test_what_is_no_journal(tmp_path: Path) -> None:
         Journal(tmp_path / "junk.sqlite")
 
 
+def test_a_damaged_journal_is_one_clear_error_from_every_read(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite"
+    journal = Journal(path)
+    journal.add(*(row(f"{i:05}") for i in range(2000)))
+    journal.put_fact("study", {"x": 1})
+    journal.check()
+    journal.close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE facts SET value = '{\"x\": ' WHERE key = 'study'")
+    db.close()
+    journal = Journal(path)
+    for read in (lambda: journal.fact("study"), lambda: journal.facts("st")):
+        with pytest.raises(RunError, match=r"is damaged .*fact 'study' is no JSON.*new directory"):
+            read()
+    journal.close()
+    whole = path.read_bytes()
+    pages = len(whole) // 4096
+    # The first pages hold the schema: without them SQLite cannot open the file at all.
+    path.write_bytes(whole[: 8 * 4096] + bytes(4096 * (pages - 8)))
+    journal = Journal(path)
+    for read in (journal.check, lambda: journal.rows(ClipRow)):
+        with pytest.raises(RunError, match=r"is damaged and cannot be read"):
+            read()
+
+
 def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path / "j.sqlite").put_fact("schema", 999)
     with pytest.raises(RunError, match="another version"):

@@ -143,29 +143,50 @@ class Journal:
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
 
     def fact(self, key: str, default: Any = None) -> Any:
-        """A fact, or `default`."""
-        found = self._db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
-        return json.loads(found[0]) if found else default
+        """A fact, or `default`. Raises `RunError` where the journal is damaged, as all that reads does."""
+        found = self._select("SELECT value FROM facts WHERE key = ?", (key,))
+        return self._decoded(key, found[0][0]) if found else default
 
     def facts(self, prefix: str) -> list[Any]:
         """All facts whose key starts with `prefix`, by key."""
-        found = self._db.execute("SELECT value FROM facts WHERE key LIKE ? ORDER BY key", (f"{prefix}%",)).fetchall()
-        return [json.loads(value) for (value,) in found]
+        found = self._select("SELECT key, value FROM facts WHERE key LIKE ? ORDER BY key", (f"{prefix}%",))
+        return [self._decoded(key, value) for key, value in found]
+
+    def check(self) -> None:
+        """Raise `RunError` where SQLite finds the file damaged (about 0.1 s for 5 MB)."""
+        found = self._select("PRAGMA integrity_check(1)")
+        if found != [("ok",)]:
+            raise self._damaged(str(found[0][0]) if found else "no answer")
+
+    def _select(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._damaged(str(error)) from None
+
+    def _decoded(self, key: str, value: Any) -> Any:
+        try:
+            return json.loads(value)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise self._damaged(f"fact '{key[:80]}' is no JSON: {error}") from None
+
+    def _damaged(self, what: str) -> RunError:
+        return RunError(
+            f"{self.path}: the journal is damaged and cannot be read ({' '.join(what.split())[:200]}); "
+            "take a copy of it from before, or run the study into a new directory"
+        )
 
     def rows(self, kind: type[R], keys: Iterable[str] | None = None) -> dict[str, R]:
         """Rows of a kind by key: all, or those of `keys` that are there."""
         select = f"SELECT * FROM {_TABLES[kind]}"  # noqa: S608
-        try:
-            if keys is None:
-                found = self._db.execute(select + " ORDER BY key").fetchall()
-            else:
-                found = []
-                wanted = list(keys)
-                for start in range(0, len(wanted), 500):
-                    part = wanted[start : start + 500]
-                    found += self._db.execute(f"{select} WHERE key IN ({', '.join('?' * len(part))})", part).fetchall()
-        except sqlite3.Error as error:
-            raise RunError(f"{self.path}: cannot be read ({error})") from None
+        if keys is None:
+            found = self._select(select + " ORDER BY key")
+        else:
+            found = []
+            wanted = list(keys)
+            for start in range(0, len(wanted), 500):
+                part = wanted[start : start + 500]
+                found += self._select(f"{select} WHERE key IN ({', '.join('?' * len(part))})", part)
         return {row[0]: kind(*row) for row in found}
 
     def missing(self, kind: type[R], keys: Sequence[str]) -> list[str]:

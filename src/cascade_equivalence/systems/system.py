@@ -50,9 +50,7 @@ class System(Protocol):
     def modes(self) -> frozenset[Mode]:
         """The ways in which it can answer."""
 
-    def reply(
-        self, task: Task, items: Sequence[Item], given: Sequence[Stimulus], mode: Mode
-    ) -> list[Reply | None]:
+    def reply(self, task: Task, items: Sequence[Item], given: Sequence[Stimulus], mode: Mode) -> list[Reply | None]:
         """Answer a batch of items of one task. None: asked in vain, the answer stays missing and is asked again."""
 
 
