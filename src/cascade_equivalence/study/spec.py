@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Container
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from cascade_equivalence.errors import UsageError
+from cascade_equivalence.reading.yaml_text import cure, file_name, load_yaml, parse_yaml
 from cascade_equivalence.study.mechanism.settings import Analysis, MechanismSpec
 
 PRESETS = ("pocket", "pocket-full")
 
 
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        # true would pass as the number 1.
+        annotation = str(cls.model_fields[info.field_name or ""].annotation)
+        if isinstance(value, bool) and re.search(r"int|float", annotation) and "bool" not in annotation:
+            raise ValueError(f"{str(value).lower()} is no number; write the number")
+        return value
 
 
 class ModelSpec(_Strict):
@@ -75,9 +94,9 @@ class TaskSpec(_Strict):
     voice: str | None = None
     name: str | None = None
     where: dict[str, Any] = Field(default_factory=dict)
-    conditions: list[str] | None = Field(default=None, min_length=1)
+    conditions: list[str] | None = Field(default=None, min_length=1, max_length=300)
     limit: int | None = Field(default=None, ge=1)
-    permute: list[Seed] | None = None
+    permute: list[Seed] | None = Field(default=None, max_length=100)
 
     @model_validator(mode="after")
     def _one_source(self) -> TaskSpec:
@@ -101,9 +120,9 @@ class Pairs(_Strict):
 class Study(_Strict):
     """The declarative description of a study. `base` is the directory that relative paths start from."""
 
-    name: str = "study"
+    name: Annotated[str, AfterValidator(file_name)] = "study"
     tasks: list[str | TaskSpec] = Field(min_length=1)
-    conditions: list[str] = Field(default_factory=lambda: ["clean"], min_length=1)
+    conditions: list[str] = Field(default_factory=lambda: ["clean"], min_length=1, max_length=300)
     models: dict[str, ModelSpec]
     arms: dict[str, ArmSpec] = Field(min_length=1)
     comparisons: Literal["matched"] | Pairs = "matched"
@@ -112,9 +131,9 @@ class Study(_Strict):
     answer: Literal["labels", "generate"] = "labels"
     babble: Path | None = None
     margin: float = Field(default=0.03, gt=0, lt=1)
-    resamples: int = Field(default=10_000, ge=100)
+    resamples: int = Field(default=10_000, ge=100, le=1_000_000)
     invalid_limit: float = Field(default=0.5, ge=0, le=1)
-    permute: list[Seed] = Field(default_factory=list)
+    permute: list[Seed] = Field(default_factory=list, max_length=100)
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
@@ -163,7 +182,7 @@ def load_study(source: str | Path | None = None, **overrides: Any) -> tuple[Stud
     else:
         path = Path(name)
         raw, base = {"name": path.stem} | _yaml(path), path.resolve().parent
-        if parent := raw.pop("extends", None):
+        if (parent := raw.pop("extends", None)) is not None:
             if parent not in PRESETS:
                 raise UsageError(f"{path}: extends '{parent}'; the presets are: {', '.join(PRESETS)}")
             raw = _preset(parent) | raw
@@ -204,18 +223,17 @@ def _standing_alone(study: Study, arm: ArmSpec, kept: Container[str]) -> ArmSpec
 
 def _preset(name: str) -> dict[str, Any]:
     text = (files("cascade_equivalence.study") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
-    return {"name": name} | dict(yaml.safe_load(text))
+    return {"name": name} | dict(parse_yaml(text, name))
 
 
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        value = load_yaml(path)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"study '{path}' cannot be read ({error.strerror}); give a YAML file or a preset ({', '.join(PRESETS)})"
+            f"study '{path}' cannot be read ({why}); give a YAML file or a preset ({', '.join(PRESETS)})"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):
         raise UsageError(f"{path}: a study is a mapping of keys")
     return value
@@ -236,7 +254,7 @@ def _explain(error: ValidationError) -> str:
         close = difflib.get_close_matches(key, valid, 1)
         hint = f"did you mean '{close[0]}'? " if close else ""
         return f"unknown key '{place}'; {hint}valid keys: {', '.join(valid)}"
-    message = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ") + cure(first["type"], first.get("input"))
     return f"{place}: {message}" if place else message
 
 

@@ -1,0 +1,1 @@
+"""How files that others wrote are read: text, JSON, YAML and values one rule each, with bounds."""
