@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cascade_equivalence.audio.clip import Clip
-from cascade_equivalence.errors import ModelError, UsageError
-from cascade_equivalence.systems.remote.account import Question, estimate
-from cascade_equivalence.systems.remote.asking import Asking
+from cascade_equivalence.errors import ModelError
 from cascade_equivalence.systems.remote.endpoint import Endpoint
-from cascade_equivalence.systems.remote.faults import InVain, Refusal, Trouble
+from cascade_equivalence.systems.remote.faults import Trouble
 from cascade_equivalence.systems.remote.http import Http, message_of
 from cascade_equivalence.systems.remote.labels import by_id, by_token, means, nodes, seen, spare
 from cascade_equivalence.systems.remote.patience import Patience
-from cascade_equivalence.systems.remote.pool import in_parallel
+from cascade_equivalence.systems.remote.remote import Remote
 from cascade_equivalence.systems.remote.tally import Tally, Used
 from cascade_equivalence.systems.remote.wording import continuations, cue, plain_parts, plain_text, user_content
 from cascade_equivalence.systems.system import Ended, Mode, Reply, Stimulus
@@ -29,62 +26,26 @@ _NEUTRAL = {"temperature": 0, "top_p": 1, "frequency_penalty": 0, "presence_pena
 """Sent with every request: a server may apply those of the checkpoint's generation_config otherwise, greedy or not."""
 
 
-class ChatEndpoint:
+class ChatEndpoint(Remote):
     """A system behind `/chat/completions` (and `/completions`, `/tokenize`, where the study asks for them)."""
 
     def __init__(self, endpoint: Endpoint, tally: Tally | None = None, patience: Patience | None = None) -> None:
-        self.endpoint = endpoint
-        self.tally = tally or Tally(endpoint)
+        super().__init__(endpoint, tally, patience)
         self._http = Http(endpoint)
-        self._asking = Asking(endpoint, self.tally, patience or Patience())
         self._ids: dict[tuple[str, bool], list[int]] = {}
         self._asking_ids = threading.Lock()
 
-    @property
-    def modes(self) -> frozenset[Mode]:
-        """See `System.modes`."""
-        return self.endpoint.modes
-
-    def reply(self, task: Task, items: Sequence[Item], given: Sequence[Stimulus], mode: Mode) -> list[Reply | None]:
-        """See `System.reply`: all of `replies`, in order."""
-        found = dict(self.replies(task, items, given, mode))
-        return [found[index] for index in range(len(items))]
-
-    def replies(
-        self, task: Task, items: Sequence[Item], given: Sequence[Stimulus], mode: Mode
-    ) -> Iterator[tuple[int, Reply | None]]:
-        """Each reply with its index, as it comes, `parallel` questions at a time. Raises `ModelError` or `UsageError`
-        after what was under way is handed over."""
-        if mode not in self.modes:
-            raise UsageError(
-                f"model '{self.endpoint.name}' gives no label scores: write answer: generate, or scores: token-ids if "
-                "its server is vLLM (top-logprobs if it gives log-probabilities at all)"
-            )
-
-        def work(index: int, stop: threading.Event) -> Reply | None:
-            return self._one(task, items[index], given[index], mode, stop)
-
-        return in_parallel(work, len(items), self.endpoint.parallel)
+    def answer(
+        self, task: Task, item: Item, given: Stimulus, mode: Mode, cost: float, stop: threading.Event
+    ) -> tuple[Reply, Used]:
+        """See `Remote.answer`."""
+        question = _Question(self, task, item, given, mode, cost, stop)
+        reply = question.labels() if mode == "labels" else question.words()
+        return reply, question.used
 
     def close(self) -> None:
-        """Close the connections."""
+        """See `Remote.close`."""
         self._http.close()
-
-    def _one(self, task: Task, item: Item, given: Stimulus, mode: Mode, stop: threading.Event) -> Reply | None:
-        asker = _Asker(self, task, item, given, mode, stop)
-        try:
-            reply = asker.labels() if mode == "labels" else asker.words()
-        except Refusal as refusal:
-            reply = Reply(None, str(refusal), ended="refused")
-        except InVain as vain:
-            if not stop.is_set():
-                self.tally.failure(str(vain))
-            return None
-        if reply.ended == "refused":
-            self.tally.refusal()
-        else:
-            self.tally.answer(asker.used, reply.served, asker.seconds)
-        return reply
 
     def tokens(self, text: str, start: bool, stop: threading.Event) -> list[int]:
         """The server's own token ids of a text, kept; `start`: with what its tokenizer puts before a text."""
@@ -107,7 +68,7 @@ class ChatEndpoint:
                 )
             return found, Used()
 
-        return self._asking.ask(call, 0.0, f"tokens:{text}", stop)
+        return self.asking.ask(call, 0.0, f"tokens:{text}", stop)
 
     def post(
         self, path: str, body: Mapping[str, Any], cost: float, seed: str, stop: threading.Event
@@ -127,26 +88,30 @@ class ChatEndpoint:
             used = used_of(answer)
             return (answer, choices[0], used, seconds), used
 
-        return self._asking.ask(call, cost, seed, stop)
+        return self.asking.ask(call, cost, seed, stop)
 
 
-class _Asker:
-    """One question."""
+class _Question:
+    """One question, over all the requests that it takes."""
 
     def __init__(
-        self, system: ChatEndpoint, task: Task, item: Item, given: Stimulus, mode: Mode, stop: threading.Event
+        self,
+        system: ChatEndpoint,
+        task: Task,
+        item: Item,
+        given: Stimulus,
+        mode: Mode,
+        cost: float,
+        stop: threading.Event,
     ) -> None:
         self._system, self._endpoint = system, system.endpoint
-        self._task, self._item, self._given, self._stop = task, item, given, stop
-        self.seconds = given.seconds if isinstance(given, Clip) else 0.0
+        self._task, self._item, self._given, self._cost, self._stop = task, item, given, cost, stop
         self._plain = isinstance(given, str) and self._endpoint.text != "chat"
         # Labels are walked in token ids, so the prompt before them is in ids too.
         self._as_string = self._endpoint.text == "completions" and (mode, self._endpoint.scores) != (
             "labels",
             "token-ids",
         )
-        text = given if isinstance(given, str) else None
-        self._cost = estimate(self._endpoint, Question(task, item, mode, text, self.seconds))
         self._seed = f"{task.name}:{item.id}"
         self.used = Used()
         self._spent_s = 0.0

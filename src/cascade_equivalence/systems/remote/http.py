@@ -77,7 +77,7 @@ class Http:
         except httpx.HTTPError as error:
             raise Trouble(f"{where}: the connection was cut ({key.redact(str(error))})", billed=True) from None
         if status != 200:
-            raise self._fault(where, urlsplit(url).path, status, text, retry_after(answered))
+            raise fault_of(self._endpoint, where, urlsplit(url).path, status, text, retry_after(answered))
         try:
             value = json.loads(text)
         except ValueError:
@@ -98,31 +98,32 @@ class Http:
                 raise Trouble(f"the answer was not complete after {self._endpoint.timeout_s:g} s")
         return b"".join(parts)
 
-    def _fault(self, where: str, path: str, status: int, text: bytes, wait_s: float | None) -> Exception:
-        said = self._endpoint.key.redact(message_of(text))
-        if status in PASSING:
-            return Trouble(f"{where}: HTTP {status}{said}", wait_s)
-        lowered = text[:4000].decode("utf-8", "replace").lower()
-        if status == 413 or (status in (400, 422) and any(sign in lowered for sign in _OVER_LENGTH)):
-            return Refusal(f"over length (HTTP {status}{said})")
-        if status in (400, 403, 422) and any(sign in lowered for sign in _FILTERED):
-            return Refusal(f"filtered (HTTP {status}{said})")
-        name = f"model '{self._endpoint.name}' ({where})"
-        if status in (401, 403):
-            variable = self._endpoint.key_env
-            cure = (
-                f"is the key in {variable} right?" if variable else "does it need a key? name its variable as key_env"
-            )
-            return ModelError(f"{name}: the server does not let us in (HTTP {status}{said}); {cure}")
-        if status == 404:
-            return ModelError(
-                f"{name}: {path} or the model '{self._endpoint.model}' is not there (HTTP 404{said}); "
-                "see url: and model:"
-            )
+
+def fault_of(
+    endpoint: Endpoint, where: str, path: str, status: int, text: bytes, wait_s: float | None
+) -> Trouble | Refusal | ModelError:
+    """What an HTTP status other than 200 means, in words without the key."""
+    said = endpoint.key.redact(message_of(text))
+    if status in PASSING:
+        return Trouble(f"{where}: HTTP {status}{said}", wait_s)
+    lowered = text[:4000].decode("utf-8", "replace").lower()
+    if status == 413 or (status in (400, 422) and any(sign in lowered for sign in _OVER_LENGTH)):
+        return Refusal(f"over length (HTTP {status}{said})")
+    if status in (400, 403, 422) and any(sign in lowered for sign in _FILTERED):
+        return Refusal(f"filtered (HTTP {status}{said})")
+    name = f"model '{endpoint.name}' ({where})"
+    if status in (401, 403):
+        variable = endpoint.key_env
+        cure = f"is the key in {variable} right?" if variable else "does it need a key? name its variable as key_env"
+        return ModelError(f"{name}: the server does not let us in (HTTP {status}{said}); {cure}")
+    if status == 404:
         return ModelError(
-            f"{name}: the request is not accepted (HTTP {status}{said}); body: {{key: null}} leaves out a "
-            "parameter that the server does not know"
+            f"{name}: {path} or the model '{endpoint.model}' is not there (HTTP 404{said}); see url: and model:"
         )
+    return ModelError(
+        f"{name}: the request is not accepted (HTTP {status}{said}); body: {{key: null}} leaves out a parameter "
+        "that the server does not know"
+    )
 
 
 def message_of(text: bytes) -> str:
