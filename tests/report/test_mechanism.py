@@ -15,6 +15,8 @@ from cascade_equivalence.report.mechanism import insides
 from cascade_equivalence.report.terminal import print_summary
 from cascade_equivalence.run.journal import Journal
 from cascade_equivalence.run.layout import JOURNAL
+from cascade_equivalence.study.mechanism.facts import Analyses
+from cascade_equivalence.study.records import Identity, decode
 from cascade_equivalence.study.results import Results, analyse
 from tests.report.journals import NASTY, Made, make_run
 from tests.report.page import Page
@@ -114,8 +116,8 @@ def facts(token: str = "word") -> dict[str, dict[str, Any]]:
 
 def results(directory: Path, source: str = "pocket-frames", token: str = "word") -> Results:
     found = analyse(make_run(directory, Made(conditions=("clean",))))
-    arms = tuple(replace(arm, speech={"source": source}) if arm.name == "cascade-s" else arm for arm in found.arms)
-    return replace(found, arms=arms, mechanism={"cascade-s": facts(token)})
+    arms = tuple(replace(arm, speech=Identity("it", source)) if arm.name == "cascade-s" else arm for arm in found.arms)
+    return replace(found, arms=arms, mechanism={"cascade-s": decode(Analyses, facts(token), "by hand")})
 
 
 def test_both_reports_say_the_findings(tmp_path: Path) -> None:
@@ -186,4 +188,4 @@ def test_facts_are_found_through_the_journal(tmp_path: Path) -> None:
     journal.put_fact("wanted", {"cascade-s": journal.fact("wanted")["cascade-s"]})
     journal.put_fact("mechanism:lens:1", facts()["lens"])
     journal.close()
-    assert analyse(tmp_path).mechanism == {"cascade-s": {"lens": facts()["lens"]}}
+    assert analyse(tmp_path).mechanism == {"cascade-s": decode(Analyses, {"lens": facts()["lens"]}, "by hand")}

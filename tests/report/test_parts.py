@@ -57,7 +57,7 @@ def test_quantile_value_is_numpys():
 
 def test_clips_are_chosen_evenly():
     def found(task, condition, n):
-        return [Disagreement(task, condition, str(i), None, (), {}, None) for i in range(n)]
+        return [Disagreement(task, condition, str(i), None, (), {}, {}, None) for i in range(n)]
 
     everything = found("a", "clean", 100) + found("a", "noise", 3) + found("b", "clean", 50)
     chosen = sorted(choose(everything, 24))

@@ -77,7 +77,7 @@ def test_accuracy_range_and_agreement_over_orders(tmp_path: Path) -> None:
     for arm in ("gold", "s", "w"):
         assert found[arm].span == (1.0, 1.0) and found[arm].same.value == 1.0
         assert found[arm].lowest is not None and found[arm].lowest[1].value == 1.0
-    assert [t["name"] for t in results.tasks] == ["t"]
+    assert [t.name for t in results.tasks] == ["t"]
     assert {c.task for c in (*results.cells, *results.comparisons, *results.changes)} == {"t"}
 
 

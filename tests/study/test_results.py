@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from cascade_equivalence.errors import RunError
 from cascade_equivalence.run.journal import AnswerRow, Journal, ReplyRow, TranscriptRow
 from cascade_equivalence.run.layout import JOURNAL
-from cascade_equivalence.study.arms import arms_of, pairs_of
+from cascade_equivalence.study.arms import Arm, pairs_of
+from cascade_equivalence.study.records import ArmKind, Identity, Pairs
 from cascade_equivalence.study.results import POOLED, Results, analyse
 
 ARMS = {
@@ -84,13 +85,17 @@ def truth(arm: str, task: str, condition: str, i: int) -> str:
 
 
 def test_matched_pairs_share_the_backbone_and_gold_stands_right_and_last() -> None:
-    arms = arms_of({"arms": ARMS}, None, {"llm": {}, "other": {}}, [])
+    llm = Identity("llm")
+    kinds: list[tuple[str, ArmKind, str]] = [
+        ("gold", "gold", "llm"), ("s", "cascade", "llm"), ("w", "cascade", "llm"), ("x", "cascade", "other")
+    ]  # fmt: skip
+    arms = tuple(Arm(name, kind, None, llm, None, key) for name, kind, key in kinds)
 
-    def names(comparisons: Any) -> list[tuple[str, str]]:
+    def names(comparisons: Literal["matched"] | Pairs) -> list[tuple[str, str]]:
         return [(left.name, right.name) for left, right in pairs_of(comparisons, arms)]
 
     assert names("matched") == [("s", "w"), ("s", "gold"), ("w", "gold")]
-    assert names({"pairs": [["x", "s"]]}) == [("x", "s")]
+    assert names(Pairs((("x", "s"),))) == [("x", "s")]
 
 
 def test_perfect_arms(tmp_path: Path) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from cascade_equivalence.study.results import Arm, Comparison, Results
+from cascade_equivalence.study.results import Arm, Comparison, Identity, Results
 
 SERIES = 8
 """How many arms get a colour and shape of their own; further ones share."""
@@ -30,19 +27,19 @@ def series(results: Results) -> dict[str, int]:
 
 def describe(arm: Arm) -> str:
     """What an arm does, in words."""
-    llm = arm.llm["name"]
+    llm = arm.llm.name if arm.llm else "an LLM that is not known"
     if arm.kind == "gold":
         return f"the words as they were written, read by {llm}"
     if arm.kind == "speech":
         return f"{llm} hears the audio itself"
     if arm.asr:
-        return f"{arm.asr['name']} transcribes, {llm} reads the transcript"
+        return f"{arm.asr.name} transcribes, {llm} reads the transcript"
     return f"{llm} answers"
 
 
 def ordered_comparisons(results: Results) -> list[Comparison]:
     """Comparisons by task (pooled last), pair (as the study has them) and condition."""
-    tasks = {task["name"]: i for i, task in enumerate(results.tasks)}
+    tasks = {task.name: i for i, task in enumerate(results.tasks)}
     conditions = {name: i for i, name in enumerate(results.conditions)}
     pairs: dict[tuple[str, str], int] = {}
     for comparison in results.comparisons:
@@ -71,5 +68,5 @@ def ceiling_of(results: Results, comparison: Comparison) -> Comparison | None:
     return None
 
 
-def _model(identity: Mapping[str, Any]) -> str:
-    return str(identity["weights"] or identity["source"])
+def _model(identity: Identity | None) -> str:
+    return "" if identity is None else identity.weights or identity.source

@@ -10,7 +10,7 @@ from cascade_equivalence.report import sound
 from cascade_equivalence.report.arms import ordered
 from cascade_equivalence.report.words import Piece, differences
 from cascade_equivalence.study.results import Disagreement, Results
-from cascade_equivalence.tasks.parsing import INVALID, matches_alias
+from cascade_equivalence.tasks.parsing import INVALID
 
 MOST_CLIPS = 24
 """Clips embedded in a page; more would make it slow to open."""
@@ -67,7 +67,7 @@ def cards(results: Results, directory: Path) -> Cards:
     heard = {(cell.task, cell.condition): cell.wanted for cell in results.cells if cell.condition in results.conditions}
     return Cards(
         total=len(results.disagreements),
-        trials=sum(heard.values()) or sum(len(task["items"]) for task in results.tasks),
+        trials=sum(heard.values()) or sum(len(task.items) for task in results.tasks),
         pairs=pairs,
         shown=tuple(_card(results, pairs, results.disagreements[i], directory) for i in sorted(chosen)),
         rest=tuple(_card(results, pairs, d, None) for d in others[:MOST_ROWS]),
@@ -90,7 +90,6 @@ def choose(found: Sequence[Disagreement], most: int) -> set[int]:
 
 def _card(results: Results, pairs: Sequence[tuple[str, str]], found: Disagreement, directory: Path | None) -> Card:
     """The card of a disagreement, with sound if `directory` is given."""
-    kinds = {task["name"]: task["kind"] for task in results.tasks}
     said = found.arms
     return Card(
         task=found.task,
@@ -103,7 +102,7 @@ def _card(results: Results, pairs: Sequence[tuple[str, str]], found: Disagreemen
                 arm=arm.name,
                 label=said[arm.name][0],
                 valid=said[arm.name][0] != INVALID,
-                right=_right(kinds[found.task], said[arm.name][0], found.gold),
+                right=found.right[arm.name],
                 read=_pieces(found.spoken, said[arm.name][1]),
             )
             for arm in ordered(results)
@@ -113,14 +112,6 @@ def _card(results: Results, pairs: Sequence[tuple[str, str]], found: Disagreemen
         audio=sound.embed(directory, found.clip) if directory and found.clip else None,
         link=sound.link(found.clip) if found.clip else None,
     )
-
-
-def _right(kind: str, label: str, gold: tuple[str, ...]) -> bool | None:
-    if not gold:
-        return None
-    if label == INVALID:
-        return False
-    return matches_alias(label, gold) if kind == "open" else label == gold[0]
 
 
 def _pieces(spoken: str | None, read: str | None) -> tuple[Piece, ...] | None:

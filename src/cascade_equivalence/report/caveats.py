@@ -18,7 +18,7 @@ def caveats(results: Results) -> list[str]:
 
 
 def _size(results: Results) -> list[str]:
-    margin = f"±{100 * results.study['margin']:g} points"
+    margin = f"±{100 * results.study.margin:g} points"
     sizes = [c.pair.n for c in results.comparisons]
     if not sizes:
         return ["No two arms were compared: this study gives accuracies only."]
@@ -58,7 +58,7 @@ def _speech(results: Results) -> list[str]:
 def _stimuli(results: Results) -> list[str]:
     noisy = [c for c in in_noise_order(results.conditions) if c != "clean"]
     heard = f"clean speech and {numbers.listed(noisy)}" if noisy else "clean speech"
-    speakers = {i["speaker"] for task in results.tasks for i in task["items"] if i.get("speaker")}
+    speakers = {i.speaker for task in results.tasks for i in task.items if i.speaker}
     voices = f", spoken by {numbers.plural(len(speakers), 'voice')}" if speakers else ""
     found = [f"Stimuli: {heard}{voices}. Other rooms, channels, accents and recordings may come out differently."]
     if not results.controls:
@@ -79,14 +79,14 @@ def _measures(results: Results) -> list[str]:
             "Noise floor: no arm was run twice under nuisances (other batch size, another voice, a small shift), so κ "
             "is not compared with an arm's agreement with itself."
         )
-    if not results.orders and any(task["kind"] != "open" for task in results.tasks):
+    if not results.orders and not all(task.open for task in results.tasks):
         found.append("Option order: no task was asked with its options in another order (`permute`).")
     if any(arm.latency for arm in results.arms):
         n = max(len(arm.latency) for arm in results.arms)
         found.append(
             f"Latency: {numbers.plural(n, 'single item')} an arm on one machine; nothing about servers under load."
         )
-    if any(task["kind"] == "open" for task in results.tasks):
+    if any(task.open for task in results.tasks):
         found.append("Open tasks: κ there is the agreement on being right or wrong, not on the words of the answers.")
     if results.word_errors:
         found.append(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from cascade_equivalence.report import numbers
+from cascade_equivalence.study.mechanism.facts import R2Fact
 
 
 def estimate(value: float | None, low: float | None, high: float | None) -> str:
@@ -32,9 +33,9 @@ def multiple(found: Any) -> str:
     return f"{said[0]} ({said[1]}–{said[2]})".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def r2(probe: Mapping[str, Any]) -> str:
+def r2(probe: R2Fact | None) -> str:
     """R² of a probe with its limits."""
-    return estimate(probe["r2"], probe["low"], probe["high"])
+    return numbers.UNDEFINED if probe is None else estimate(probe.r2, probe.low, probe.high)
 
 
 def share(found: Any) -> str:

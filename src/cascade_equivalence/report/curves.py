@@ -95,7 +95,7 @@ def curves(results: Results) -> Curves:
     asr_arms = {arm.asr_key: arm.name for arm in reversed(results.arms) if arm.asr_key}
     asrs = {asr: number[asr_arms[asr]] for asr in dict.fromkeys(w.asr for w in results.word_errors)}
     pairs = _cascade_pairs(results)
-    groups = [task["name"] for task in results.tasks]
+    groups = [task.name for task in results.tasks]
     pooled = [POOLED] if any(c.task == POOLED for c in results.comparisons) else []
 
     def charts(names: Sequence[str], lines: Callable[[str, Sequence[str]], list[Line]]) -> list[_Chart]:
@@ -143,7 +143,7 @@ def _cascade_pairs(results: Results) -> dict[tuple[str, str], tuple[str, int]]:
 
 def _accuracy_lines(results: Results, task: str, conditions: Sequence[str], number: Mapping[str, int]) -> list[Line]:
     lines = []
-    there = next(t["conditions"] for t in results.tasks if t["name"] == task)
+    there = next(t.conditions for t in results.tasks if t.name == task)
     for arm in ordered(results):
         cells = [(c, results.cell(task, c, arm.name)) for c in conditions if c in there]
         points = tuple(Point(c, cell.accuracy, cell.n) for c, cell in cells if cell and cell.accuracy.value is not None)

@@ -61,7 +61,7 @@ def title_of(comparison_task: str, results: Results) -> str:
     """A task's name in titles; the pooled one says what it pools."""
     if comparison_task != POOLED:
         return comparison_task
-    names = [t["name"] for t in results.tasks if t["kind"] == "labels" and t["sufficient"]]
+    names = [t.name for t in results.tasks if t.pools]
     return f"{numbers.listed(names)} pooled"
 
 
@@ -70,8 +70,8 @@ def _compared(results: Results) -> str:
     hears = any(arm.hears for arm in results.arms)
     together: dict[tuple[str, ...], list[tuple[int, str]]] = {}
     for task in results.tasks:
-        heard = tuple(c for c in results.conditions if c in task["conditions"]) if hears else ()
-        together.setdefault(heard, []).append((len(task["items"]), task["name"]))
+        heard = tuple(c for c in results.conditions if c in task.conditions) if hears else ()
+        together.setdefault(heard, []).append((len(task.items), task.name))
     parts = []
     for conditions, ((n, first), *others) in together.items():
         items = [f"{numbers.plural(n, 'item')} of {first}", *(f"{n} of {name}" for n, name in others)]

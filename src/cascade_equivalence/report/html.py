@@ -6,7 +6,6 @@ import base64
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import groupby
@@ -27,7 +26,7 @@ from cascade_equivalence.report.latency import latencies
 from cascade_equivalence.report.mechanism import insides
 from cascade_equivalence.report.overlaps import Overlap, overlaps
 from cascade_equivalence.run.layout import GOLD_CONDITION
-from cascade_equivalence.study.results import POOLED, Cell, Comparison, Results
+from cascade_equivalence.study.results import POOLED, Arm, Cell, Comparison, Results, TaskRecord
 
 FILE = "report.html"
 
@@ -113,9 +112,9 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "conditions": in_noise_order(results.conditions),
         "gold_condition": GOLD_CONDITION,
         "pooled": POOLED,
-        "same_llm": len({_key(arm.llm) for arm in results.arms}) == 1,
+        "same_llm": len({_key(arm) for arm in results.arms}) == 1,
         "cells_of": lambda task: _cells(results, task),
-        "baselines": {task["name"]: _baseline(task) for task in results.tasks},
+        "baselines": {task.name: _baseline(task) for task in results.tasks},
         "pairs": [list(group) for _, group in groupby(_by_pair(results), key=_pair_key)],
         "ceiling_of": lambda comparison: arms.ceiling_of(results, comparison),
         "kappa_floor": _kappa_floor(results),
@@ -126,7 +125,7 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "noise_pairs": noise.pairs(results),
         "controls": noise.controls(results),
         "orders_note": noise.ORDERS_NOTE,
-        "asr_names": {arm.asr_key: arm.asr["name"] for arm in results.arms if arm.asr},
+        "asr_names": {arm.asr_key: arm.asr.name for arm in results.arms if arm.asr},
         "latencies": latencies(results),
         "insides": insides(results),
         "answers": {arm.name: sum(c.n for c in results.cells if c.arm == arm.name) for arm in results.arms},
@@ -136,7 +135,7 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
             "alpha": ALPHA,
             "epsilon": EPSILON_WITH_CEILING,
             "epsilon_alone": EPSILON_ALONE,
-            "margin": results.study["margin"],
+            "margin": results.study.margin,
             "fewest": FEWEST_JOINT_ERRORS,
         },
     }
@@ -174,19 +173,16 @@ def _kappa_floor(results: Results) -> float:
     return max(-1.0, min(0.0, int(min(lows, default=0.0) * 5 - 0.999) / 5))
 
 
-def _baseline(task: Mapping[str, Any]) -> dict[str, float] | None:
+def _baseline(task: TaskRecord) -> dict[str, float] | None:
     """Chance and majority class of a closed task with gold labels: what knowing nothing would reach."""
-    golds = [item["accepted"][0] for item in task["items"] if item["accepted"]]
-    if task["kind"] == "open" or not golds:
+    if task.chance is None or not any(item.accepted for item in task.items):
         return None
-    found = {"chance": 1 / max(2, len(task["items"][0]["choices"]))}
-    if task["kind"] == "labels":
-        found["majority"] = max(golds.count(label) for label in set(golds)) / len(golds)
-    return found
+    return {"chance": task.chance} | ({} if task.majority is None else {"majority": task.majority})
 
 
-def _key(identity: Mapping[str, Any]) -> tuple[str, str, str]:
-    return (str(identity["weights"] or identity["source"]), identity["dtype"], identity["device"])
+def _key(arm: Arm) -> tuple[str, str, str] | None:
+    """What tells language models apart; None where an arm's is not known."""
+    return None if arm.llm is None else (arm.llm.weights or arm.llm.source, arm.llm.dtype, arm.llm.device)
 
 
 def _asset(name: str) -> str:

@@ -8,10 +8,18 @@ from typing import Any
 
 from cascade_equivalence.report import cells, numbers
 from cascade_equivalence.report.published import published
+from cascade_equivalence.study.mechanism.facts import (
+    Analyses,
+    ErasureFact,
+    ImplicitFact,
+    LensFact,
+    PatchingFact,
+    ProbeRow,
+    ProbesFact,
+)
 from cascade_equivalence.study.mechanism.results import (
     Contrast,
     Erased,
-    Fact,
     contrasts,
     erased,
     hand_off,
@@ -82,20 +90,20 @@ def insides(results: Results) -> list[Inside]:
     return [_inside(arm, facts) for arm in results.arms if (facts := results.mechanism.get(arm.name))]
 
 
-def _inside(arm: Arm, facts: Mapping[str, Fact]) -> Inside:
-    source = str((arm.speech or {}).get("source", ""))
+def _inside(arm: Arm, facts: Analyses) -> Inside:
+    source = arm.speech.source if arm.speech else ""
     paper = published(source)
     tables: list[Table] = []
     lines: list[str] = []
-    for name, make in (("probes", _probes), ("lens", _lens), ("implicit", _implicit), ("erasure", _erasure)):
-        if name in facts:
-            table, said = make(facts[name], paper)
-            tables.append(table)
-            lines += said
-    if "erasure" in facts:
-        tables.append(_decodability(facts["erasure"]))
-    if "patching" in facts:
-        table, said = _patching(facts["patching"])
+    made: tuple[tuple[Table, list[str]] | None, ...] = (
+        _probes(facts.probes, paper) if facts.probes else None,
+        _lens(facts.lens, paper) if facts.lens else None,
+        _implicit(facts.implicit, paper) if facts.implicit else None,
+        _erasure(facts.erasure, paper) if facts.erasure else None,
+        (_decodability(facts.erasure), []) if facts.erasure else None,
+        _patching(facts.patching) if facts.patching else None,
+    )
+    for table, said in filter(None, made):
         tables.append(table)
         lines += said
     return Inside(
@@ -103,7 +111,7 @@ def _inside(arm: Arm, facts: Mapping[str, Fact]) -> Inside:
         nature=_nature(source),
         lines=tuple(lines),
         tables=tuple(tables),
-        pictures=tuple(_pictures(facts["lens"])) if "lens" in facts else (),
+        pictures=tuple(_pictures(facts.lens)) if facts.lens else (),
     )
 
 
@@ -116,79 +124,81 @@ def _nature(source: str) -> str | None:
     return None
 
 
-def _probes(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
+def _probes(fact: ProbesFact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
     by_place: dict[tuple[str, int], dict[str, str]] = {}
-    for row in fact["rows"]:
-        found = by_place.setdefault((row["where"], row["layer"]), {})
-        target = row["target"]
-        if target == "ctc":
-            name = "ctc 1" if row["symbols"] == 1 and not row["hidden"] else "ctc r" if not row["hidden"] else "ctc mlp"
-            found[name] = cells.estimate(row["value"], row["low"], row["high"])
-            if row["symbols"] > 1 or row["hidden"]:
-                found["r"] = str(row["symbols"])
-            if name == "ctc 1":
-                found["impossible"] = numbers.percent(row["impossible"], 0)
-        elif target == "bag":
-            found["bag"] = f"{cells.r2(row['linear'])}; MLP {numbers.coefficient(row['mlp']['r2'])}"
-        else:
-            found[target] = f"{cells.r2(row['linear'])}; MLP {numbers.coefficient(row['mlp']['r2'])}"
-            if row["selectivity"] is not None:
-                found[target] += f"; selectivity {numbers.coefficient(row['selectivity'])}"
+    for row in fact.rows:
+        by_place.setdefault((row.where, row.layer), {}).update(_probe_cells(row))
     wanted = ("energy", "pitch", "ctc 1", "impossible", "r", "ctc r", "ctc mlp", "bag")
     rows = [
         (f"{'encoder ' if where == 'encoder' else ''}{layer}", *(found.get(name, numbers.UNDEFINED) for name in wanted))
         for (where, layer), found in by_place.items()
     ]
     published_ctc = paper.get("ctc", {})
-    held = f", speakers of {fact['speakers']} held out whole" if fact["speakers"] >= 5 else ""
+    held = f", speakers of {fact.speakers} held out whole" if fact.speakers >= 5 else ""
     note = (
-        f"Held-out R² and 1 − CER with 95 % intervals, n {fact['n']} utterances"
+        f"Held-out R² and 1 − CER with 95 % intervals, n {fact.n} utterances"
         f"{held}. r is how many symbols a position may spell; at r = 1 the share of clips in the next column cannot be "
         "spelt, whatever the states hold. Selectivity: R² minus that of a control task without meaning."
-    ) + _few(fact["n"])
+    ) + _few(fact.n)
     if published_ctc:
         note += " Published, r = 1: " + ", ".join(f"layer {k} {v:.2f}" for k, v in published_ctc.items()) + "."
     columns = ("Layer", "Energy R²", "Pitch R²", "CTC, r = 1", "Impossible, %", "r", "CTC, r", "CTC, r, MLP", "Bag R²")
-    inside = [r for r in fact["rows"] if r["where"] == "llm" and r["target"] == "ctc" and not r["hidden"]]
+    inside = [r for r in fact.rows if r.where == "llm" and r.target == "ctc" and not r.hidden]
     lines = []
     if inside:
-        best = max(inside, key=lambda r: r["value"])
+        best = max(inside, key=lambda r: r.value)
         lines.append(
-            f"probes: characters are best read at layer {best['layer']}, 1 − CER "
-            f"{cells.estimate(best['value'], best['low'], best['high'])} (r = {best['symbols']}, n {fact['n']})"
+            f"probes: characters are best read at layer {best.layer}, 1 − CER "
+            f"{cells.estimate(best.value, best.low, best.high)} (r = {best.symbols}, n {fact.n})"
         )
     return Table("Probes", "4", note, columns, tuple(rows)), lines
 
 
-def _lens(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
+def _probe_cells(row: ProbeRow) -> dict[str, str]:
+    """Column → text of one probe."""
+    if row.target != "ctc":
+        text = f"{cells.r2(row.linear)}; MLP {numbers.coefficient(row.mlp.r2 if row.mlp else None)}"
+        if row.selectivity is not None:
+            text += f"; selectivity {numbers.coefficient(row.selectivity)}"
+        return {row.target: text}
+    name = "ctc mlp" if row.hidden else "ctc 1" if row.symbols == 1 else "ctc r"
+    found = {name: cells.estimate(row.value, row.low, row.high)}
+    if row.symbols > 1 or row.hidden:
+        found["r"] = str(row.symbols)
+    if name == "ctc 1":
+        found["impossible"] = numbers.percent(row.impossible, 0)
+    return found
+
+
+def _lens(fact: LensFact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
     rows = tuple(
         (
-            READERS[row["reader"]],
-            str(row["layer"]),
-            numbers.percent(row["on_text"], 0) + (" (blind)" if row["blind"] else ""),
-            cells.estimate(row["precision"], row["low"], row["high"]),
-            numbers.coefficient(row["null_precision"]),
-            numbers.coefficient(row["recall"]),
-            numbers.coefficient(row["null_recall"]),
-            numbers.p_value(row["p"]),
-            str(row["empty"]),
+            READERS[row.reader],
+            str(row.layer),
+            numbers.percent(row.on_text, 0) + (" (blind)" if row.blind else ""),
+            cells.estimate(row.precision, row.low, row.high),
+            numbers.coefficient(row.null_precision),
+            numbers.coefficient(row.recall),
+            numbers.coefficient(row.null_recall),
+            numbers.p_value(row.p),
+            str(row.empty),
         )
-        for row in fact["rows"]
+        for row in fact.rows
     )
     lines = []
     for reader, name in READERS.items():
-        mine = [r for r in fact["rows"] if r["reader"] == reader]
-        seeing = [r for r in mine if not r["blind"] and r["precision"] is not None]
-        blind = [r["layer"] for r in mine if r["blind"]]
+        mine = [r for r in fact.rows if r.reader == reader]
+        seeing = [r for r in mine if not r.blind and r.precision is not None]
+        blind = [r.layer for r in mine if r.blind]
         said = f"{name}: "
         if seeing:
-            best = max(seeing, key=lambda r: r["precision"])
+            best = max(seeing, key=lambda r: r.precision or 0.0)
             said += (
-                f"best at layer {best['layer']}, precision "
-                f"{cells.estimate(best['precision'], best['low'], best['high'])} "
-                f"against {numbers.coefficient(best['null_precision'])} for other clips' words (n {fact['n']})"
+                f"best at layer {best.layer}, precision "
+                f"{cells.estimate(best.precision, best.low, best.high)} "
+                f"against {numbers.coefficient(best.null_precision)} for other clips' words (n {fact.n})"
             )
-            if all(r["p"] is None or r["p"] > 0.05 for r in seeing):
+            if all(r.p is None or r.p > 0.05 for r in seeing):
                 said += ", at no layer more than chance (p > 0.05)"
         if blind:
             said += f"{'; ' if seeing else ''}blind even on plain text at layers {cells.layers(blind)}"
@@ -197,7 +207,7 @@ def _lens(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
         "Content words read at audio positions: share that was said (precision) and share of what was said that is "
         "read (recall), against the words of other clips. On text: share of held-out plain-text positions where the "
         "reader names the token there (the logit lens: that token or the next). Where it is blind on text it says "
-        f"nothing about speech. Both readouts are fitted on {fact['sentences']} sentences of plain text only."
+        f"nothing about speech. Both readouts are fitted on {fact.sentences} sentences of plain text only."
     )
     if "lens" in paper:
         note += " Published, logit lens: " + ", ".join(f"layer {k} {v:.3f}" for k, v in paper["lens"].items()) + "."
@@ -205,7 +215,7 @@ def _lens(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
     return Table("Lens", "5", note, columns, rows), lines
 
 
-def _implicit(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
+def _implicit(fact: ImplicitFact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
     found, cascade = implicit(fact)
     rows = tuple(
         (
@@ -215,7 +225,7 @@ def _implicit(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
         )
         for r in found
     )
-    note = f"κ with the arm's own answers, n {len(fact['own'])}. The LLM is given the words that a layer's lens reads."
+    note = f"κ with the arm's own answers, n {len(fact.own)}. The LLM is given the words that a layer's lens reads."
     beside = "" if cascade is None else f"; its cascade {cells.interval(cascade)}"
     if cascade is not None:
         note += " κ_casc is that of the cascade on its LLM, on the same trials."
@@ -241,9 +251,9 @@ def _implicit(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
     return Table("Implicit cascade", "6", note, columns, rows), lines
 
 
-def _erasure(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
+def _erasure(fact: ErasureFact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
     found = erased(fact)
-    written = f"; generation over {fact['generated_on']}" if fact["generated_on"] else ""
+    written = f"; generation over {fact.generated_on}" if fact.generated_on else ""
     rows = []
     for row in found:
         seeds = f"; {len(row.seeds)} seeds {cells.between(row.seeds)}" if len(row.seeds) > 1 else ""
@@ -262,14 +272,14 @@ def _erasure(fact: Fact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
             )
         )
     note = (
-        f"Forced choice over {len(fact['trials'])} trials with Wilson's 95 % intervals{written}. "
-        f"Erased at layers {', '.join(map(str, fact['layers']))} at once, prefill and "
-        f"decoding. Fitted on {fact['fit']} utterances ({fact['fit_rows']} positions, {fact['fit_outside']} utterances "
+        f"Forced choice over {len(fact.trials)} trials with Wilson's 95 % intervals{written}. "
+        f"Erased at layers {', '.join(map(str, fact.layers))} at once, prefill and "
+        f"decoding. Fitted on {fact.fit} utterances ({fact.fit_rows} positions, {fact.fit_outside} utterances "
         "with words that the study does not evaluate, none with those of a trial). Perplexity of plain text with the "
         "eraser at every position, as a multiple of that without; erasing at audio positions alone leaves it as it "
         "is. Variance removed: mean over layers."
-    ) + _few(fact["fit"])
-    for name, reason in fact["left_out"].items():
+    ) + _few(fact.fit)
+    for name, reason in fact.left_out.items():
         note += f" Left out: {CONDITIONS[name]}, {reason}."
     columns = (
         *("Erased", "Where", "Forced choice, %", "Answers kept, %", "Generated, %", "Parsed, %"),
@@ -288,7 +298,7 @@ def _erasure_lines(found: Sequence[Erased]) -> Iterator[str]:
         yield f"erasure at {where}, forced choice, %: {'; '.join(said)} (n {here[0].n})"
 
 
-def _contrast_lines(fact: Fact) -> Iterator[str]:
+def _contrast_lines(fact: ErasureFact) -> Iterator[str]:
     """What each erasure costs beyond its controls, and whether that is more than nothing."""
     groups: dict[tuple[str, str], list[Contrast]] = {}
     for contrast in contrasts(fact):
@@ -314,15 +324,15 @@ def _few(utterances: int) -> str:
     return f" Fewer than {FITTED}: these figures are of a small fit." if utterances < FITTED else ""
 
 
-def _decodability(fact: Fact) -> Table:
+def _decodability(fact: ErasureFact) -> Table:
     rows = tuple(
         (
-            str(r["layer"]),
-            CONDITIONS.get(r["name"], r["name"]) if r["name"] != "none" else "nothing",
-            cells.r2(r["linear"]),
-            cells.r2(r["mlp"]),
+            str(r.layer),
+            CONDITIONS.get(r.name, r.name) if r.name != "none" else "nothing",
+            cells.r2(r.linear),
+            cells.r2(r.mlp),
         )
-        for r in fact["decodability"]
+        for r in fact.decodability
     )
     note = (
         "Held-out R² of the leading components of the text proxy from a layer's own states after its own eraser. "
@@ -331,7 +341,7 @@ def _decodability(fact: Fact) -> Table:
     return Table("Text left after erasure", "", note, ("Layer", "Erased", "Linear R²", "MLP R²"), rows)
 
 
-def _patching(fact: Fact) -> tuple[Table, list[str]]:
+def _patching(fact: PatchingFact) -> tuple[Table, list[str]]:
     found, edge = patched(fact), hand_off(fact)
     rows = tuple((str(r.layer), cells.share(r.follows), cells.share(r.stays)) for r in found)
     n = found[0].n if found else 0
@@ -352,22 +362,22 @@ def _patching(fact: Fact) -> tuple[Table, list[str]]:
     return Table("Interchange by layer", "", note, columns, rows), [said]
 
 
-def _pictures(fact: Fact) -> Iterator[Picture]:
-    for picture in fact["pictures"]:
+def _pictures(fact: LensFact) -> Iterator[Picture]:
+    for picture in fact.pictures:
         for reader, name in READERS.items():
-            rows = [row for row in picture["rows"] if row["reader"] == reader]
             shown = tuple(
                 (
-                    row["layer"],
+                    row.layer,
                     tuple(
                         Read(top[0], _sure(reader, score), tuple(top[1:]))
-                        for top, score in zip(row["tokens"], row["scores"], strict=True)
+                        for top, score in zip(row.tokens, row.scores, strict=True)
                     ),
                 )
-                for row in rows
+                for row in picture.rows
+                if row.reader == reader
             )
             if shown:
-                yield Picture(f"{name}, {picture['item']}", picture["text"] or "", shown)
+                yield Picture(f"{name}, {picture.item}", picture.text or "", shown)
 
 
 def _sure(reader: str, score: float) -> float:

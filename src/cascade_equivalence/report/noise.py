@@ -47,7 +47,7 @@ def controls(results: Results) -> list[list[Change]]:
 
 
 def _by_arm(results: Results, changes: Sequence[Change]) -> list[list[Change]]:
-    tasks = {task["name"]: i for i, task in enumerate(results.tasks)}
+    tasks = {task.name: i for i, task in enumerate(results.tasks)}
     arms = {arm.name: i for i, arm in enumerate(ordered(results))}
     found = sorted(changes, key=lambda c: (tasks.get(c.task, len(tasks)), arms[c.arm]))
     return [list(group) for _, group in groupby(found, key=lambda c: (c.task, c.arm))]

@@ -22,11 +22,11 @@ class Overlap:
 
 def overlap_of(results: Results, comparison: Comparison) -> Overlap:
     """The overlap of one comparison. Pooled over a task with two labels it would be inflated, so it is left out."""
-    pooled = [t for t in results.tasks if t["kind"] == "labels" and t["sufficient"]]
-    members = pooled if comparison.task == POOLED else [t for t in results.tasks if t["name"] == comparison.task]
-    if any(task["kind"] == "open" for task in members):
+    pooled = [t for t in results.tasks if t.pools]
+    members = pooled if comparison.task == POOLED else [t for t in results.tasks if t.name == comparison.task]
+    if any(task.open for task in members):
         return Overlap(comparison, None, "an open task has no labels that two wrong answers could share")
-    if any(_labels(task["items"]) < 3 for task in members):
+    if any(task.fewest_choices < 3 for task in members):
         pooled_note = f"one of the pooled tasks has two labels: {BY_CONSTRUCTION}"
         return Overlap(comparison, None, BY_CONSTRUCTION if len(members) == 1 else pooled_note)
     found, note = comparison.pair.error_overlap, comparison.pair.notes.get("error_overlap")
@@ -36,7 +36,3 @@ def overlap_of(results: Results, comparison: Comparison) -> Overlap:
 def overlaps(results: Results) -> list[Overlap]:
     """All of them, in the order of the agreement table."""
     return [overlap_of(results, comparison) for comparison in ordered_comparisons(results)]
-
-
-def _labels(items: list[dict[str, list[str]]]) -> int:
-    return min((len(item["choices"]) for item in items), default=0)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from cascade_equivalence.report.arms import ordered
 from cascade_equivalence.study.hearing import Hearing
-from cascade_equivalence.study.results import POOLED, Arm, Comparison, MatchGrade, Results
+from cascade_equivalence.study.results import POOLED, Arm, Comparison, Identity, MatchGrade, Results
 from cascade_equivalence.study.retest import NUISANCES, Retest
 
 GATE = (
@@ -102,9 +101,10 @@ def flattery(results: Results) -> list[str]:
     ]
 
 
-def parts_of(arm: Arm) -> list[tuple[str, Mapping[str, Any]]]:
+def parts_of(arm: Arm) -> list[tuple[str, Identity]]:
     """The models of an arm in the order that audio meets them."""
-    if arm.kind == "speech":
-        order = [role for role in ("encoder", "connector") if role in arm.parts]
-        return [*((role, arm.parts[role]) for role in order), ("LLM", arm.llm)]
-    return [("ASR", arm.asr), ("LLM", arm.llm)] if arm.asr else [("LLM", arm.llm)]
+    heard = [(role, arm.parts[role]) for role in ("encoder", "connector") if role in arm.parts]
+    if arm.kind == "speech" and arm.llm is None and arm.speech:
+        return [("whole", arm.speech)]
+    first = heard if arm.kind == "speech" else [("ASR", arm.asr)] if arm.asr else []
+    return [*first, *([("LLM", arm.llm)] if arm.llm else [])]

@@ -63,11 +63,11 @@ def _identities(results: Results) -> Iterator[Table | Text]:
                     (
                         "" if row else arm.name,
                         name,
-                        model["name"],
-                        numbers.fingerprint(model["weights"]),
-                        model["dtype"],
-                        model["device"],
-                        model["batch_size"],
+                        model.name,
+                        numbers.fingerprint(model.weights),
+                        model.dtype,
+                        model.device,
+                        model.batch_size,
                     ),
                 )
             )
@@ -132,15 +132,15 @@ def _kappa(kappa: Interval, n: int) -> Text:
 
 def _accuracies(results: Results) -> Iterator[Table | Text]:
     yield heading("accuracy, %", "95 % Wilson interval, n items")
-    tasks, arms = [task["name"] for task in results.tasks], [arm.name for arm in results.arms]
+    tasks, arms = [task.name for task in results.tasks], [arm.name for arm in results.arms]
     for conditions in chunks(results.conditions, tasks, arms):
         made = table("task", "arm", "n", *conditions)
         for task in results.tasks:
-            if not set(conditions) & set(task["conditions"]):
+            if not set(conditions) & set(task.conditions):
                 continue
             for row, arm in enumerate(ordered(results)):
-                first = plain("" if row else task["name"])
-                made.add_row(first, *_accuracy_row(results, task["name"], arm, conditions))
+                first = plain("" if row else task.name)
+                made.add_row(first, *_accuracy_row(results, task.name, arm, conditions))
         yield made
 
 

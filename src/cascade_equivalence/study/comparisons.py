@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -17,9 +16,10 @@ from cascade_equivalence.agreement import (
 )
 from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.arms import Arm, matched, pairs_of
-from cascade_equivalence.study.cells import Cell, gold_of
+from cascade_equivalence.study.cells import Cell
 from cascade_equivalence.study.conditions import is_control
 from cascade_equivalence.study.groups import Cells, Group, groups_of
+from cascade_equivalence.study.records import StudyRecord, TaskRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Comparison:
 
 
 def compare_arms(
-    study: Mapping[str, Any],
-    tasks: Sequence[Mapping[str, Any]],
+    study: StudyRecord,
+    tasks: Sequence[TaskRecord],
     arms: tuple[Arm, ...],
     cells: Cells,
     withheld: Container[str] = (),
@@ -55,7 +55,7 @@ def compare_arms(
     """
     golds = [arm.name for arm in arms if arm.kind == "gold"]
     heard = [arm for arm in arms if arm.name not in withheld]
-    pairs = [pair for pair in pairs_of(study["comparisons"], arms) if pair[0] in heard and pair[1] in heard]
+    pairs = [pair for pair in pairs_of(study.comparisons, arms) if pair[0] in heard and pair[1] in heard]
 
     def pair_of(group: Group, condition: str, left: Arm, right: Arm) -> PairAgreement | None:
         return cells.pair(group, *(cells.of(group, condition, arm.name) for arm in (left, right)))
@@ -81,7 +81,7 @@ def compare_arms(
                         ceiling=left.kind == right.kind == "cascade" and matched(left, right),
                         pair=pair,
                         verdict=verdict(pair, _held_against(pair, roof), gold_arm=gold_arm),
-                        closed=all(t["kind"] != "open" for t in group.tasks),
+                        closed=not any(t.open for t in group.tasks),
                         family=(left.kind, right.kind) == ("speech", "cascade") and matched(left, right),
                         reference=_reference(top, roof),
                     )
@@ -116,12 +116,11 @@ def _adjusted(made: Sequence[Comparison]) -> tuple[Comparison, ...]:
 
 
 def _gold_arm(group: Group, cells: list[Cell]) -> GoldArm | None:
-    golds = [gold_of(task) for task in group.tasks]
     n = sum(cell.n for cell in cells)
-    if not n or any(gold is None for gold in golds):
+    if not n or not all(task.has_gold for task in group.tasks):
         return None
-    closed = [(t, g) for t, g in zip(group.tasks, golds, strict=True) if t["kind"] != "open" and g is not None]
-    sizes = [len(g) for _, g in closed]
+    closed = [task for task in group.tasks if not task.open]
+    sizes = [len(task.items) for task in closed]
 
     def weigh(values: list[float]) -> float:
         return float(np.average(values, weights=sizes)) if values else 0.0
@@ -129,6 +128,6 @@ def _gold_arm(group: Group, cells: list[Cell]) -> GoldArm | None:
     return GoldArm(
         correct=sum(int(cell.correct.sum()) for cell in cells),
         n=n,
-        chance=weigh([1 / max(2, len(t["items"][0]["choices"])) for t, _ in closed]),
-        majority=weigh([np.bincount(g).max() / len(g) if t["kind"] == "labels" else 0.0 for t, g in closed]),
+        chance=weigh([task.chance or 0.0 for task in closed]),
+        majority=weigh([task.majority or 0.0 for task in closed]),
     )

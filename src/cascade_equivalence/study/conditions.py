@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from cascade_equivalence.study.records import TaskRecord
 
 CLEAN = "clean"
 CONTROLS = ("silence", "swap", "no-audio")
@@ -46,6 +47,6 @@ def sweeps(conditions: Sequence[str]) -> tuple[Sweep, ...]:
     )
 
 
-def heard_conditions(tasks: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def heard_conditions(tasks: Sequence[TaskRecord]) -> tuple[str, ...]:
     """The conditions of any of the tasks that are no controls, in the order of the study."""
-    return tuple(dict.fromkeys(c for task in tasks for c in task["conditions"] if not is_control(c)))
+    return tuple(dict.fromkeys(c for task in tasks for c in task.conditions if not is_control(c)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from cascade_equivalence.study.arms import Arm
 from cascade_equivalence.study.cells import MISSING, gold_of
 from cascade_equivalence.study.conditions import is_control
 from cascade_equivalence.study.groups import Cells, Group
+from cascade_equivalence.study.records import TaskRecord
 
 FEWEST = 20
 """Items whose words are also spoken, by the same speaker, with another label: below, nothing is reported."""
@@ -36,21 +37,20 @@ class WordsHeld:
     found: Dependence
 
 
-def held_words(
-    tasks: Sequence[Mapping[str, Any]], arms: Sequence[Arm], cells: Cells, seed: int
-) -> tuple[WordsHeld, ...]:
+def held_words(tasks: Sequence[TaskRecord], arms: Sequence[Arm], cells: Cells, seed: int) -> tuple[WordsHeld, ...]:
     """Every arm on every closed task in which equal words come with different labels, under what is heard."""
     found = []
     for task in tasks:
-        gold = gold_of(task) if task["kind"] == "labels" else None
-        if gold is None or any(item["text"] is None for item in task["items"]):
+        gold = gold_of(task) if task.kind == "labels" else None
+        texts = [item.text for item in task.items if item.text is not None]
+        if gold is None or len(texts) < len(task.items):
             continue
-        words = np.array([" ".join(item["text"].casefold().split()) for item in task["items"]])
-        speaker = np.array([str(item.get("speaker")) for item in task["items"]])
+        words = np.array([" ".join(text.casefold().split()) for text in texts])
+        speaker = np.array([str(item.speaker) for item in task.items])
         if _can_tell(words, speaker, gold) < FEWEST:
             continue
         majority = sum(int(np.bincount(gold[words == text]).max()) for text in np.unique(words)) / len(words)
-        group = Group(task["name"], (task,), tuple(task["conditions"]))
+        group = Group(task.name, (task,), task.conditions)
         for arm in arms:
             for condition in group.conditions if arm.hears else [GOLD_CONDITION]:
                 here = cells.of(group, condition, arm.name)
@@ -61,7 +61,7 @@ def held_words(
                 if _can_tell(words[there], speaker[there], gold[there]) < FEWEST:
                     continue
                 dependence = within_transcript(cell.labels[there], gold[there], words[there], speaker[there], seed=seed)
-                found.append(WordsHeld(task["name"], condition, arm.name, cell.n, cell.accuracy, majority, dependence))
+                found.append(WordsHeld(task.name, condition, arm.name, cell.n, cell.accuracy, majority, dependence))
     return tuple(found)
 
 

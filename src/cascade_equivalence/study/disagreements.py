@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from cascade_equivalence.run.journal import AnswerRow, ReplyRow
 from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.comparisons import Comparison
+from cascade_equivalence.study.records import Answer, Given, TaskRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +21,16 @@ class Disagreement:
     gold: tuple[str, ...]
     arms: Mapping[str, tuple[str, str | None]]
     """Arm → (label, what its LLM read; None where it heard the audio itself)."""
+    right: Mapping[str, bool | None]
+    """Arm → whether its answer is right; None without gold."""
     clip: str | None
 
 
 def disagreements_of(
-    tasks: list[Mapping[str, Any]],
+    tasks: Sequence[TaskRecord],
     conditions: Sequence[str],
     wordless: Container[str],
-    given: Mapping[str, Mapping[str, list[AnswerRow | None]]],
-    replies: Mapping[str, ReplyRow],
+    given: Given,
     comparisons: tuple[Comparison, ...],
 ) -> tuple[Disagreement, ...]:
     """Trials on which any two compared arms differ, the mildest condition first.
@@ -40,28 +40,29 @@ def disagreements_of(
     pairs = {(c.left, c.right) for c in comparisons}
     found = []
     for task in tasks:
-        rows: dict[tuple[str, str], dict[str, AnswerRow]] = {}
+        said: dict[tuple[str, str], dict[str, Answer]] = {}
         for arm, per in given.items():
-            for row in per[task["name"]]:
-                if row:
-                    rows.setdefault((row.item, row.condition), {})[arm] = row
+            for answer in per[task.name]:
+                if answer:
+                    said.setdefault((answer.item, answer.condition), {})[arm] = answer
         for condition in conditions:
-            for item in task["items"]:
-                here = rows.get((item["id"], GOLD_CONDITION), {}) | rows.get((item["id"], condition), {})
+            for item in task.items:
+                here = said.get((item.id, GOLD_CONDITION), {}) | said.get((item.id, condition), {})
                 if not any(a in here and b in here and here[a].label != here[b].label for a, b in pairs):
                     continue
                 found.append(
                     Disagreement(
-                        task=task["name"],
+                        task=task.name,
                         condition=condition,
-                        item=item["id"],
-                        spoken=item["text"],
-                        gold=tuple(item["accepted"]),
+                        item=item.id,
+                        spoken=item.text,
+                        gold=item.accepted,
                         arms={
-                            arm: (row.label, None if arm in wordless else replies[row.reply].content)
-                            for arm, row in here.items()
+                            arm: (answer.label, None if arm in wordless else answer.read)
+                            for arm, answer in here.items()
                         },
-                        clip=next((row.clip for row in here.values() if row.clip), None),
+                        right={arm: task.right(item, answer.label) for arm, answer in here.items()},
+                        clip=next((answer.clip for answer in here.values() if answer.clip), None),
                     )
                 )
     return tuple(found)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from cascade_equivalence.agreement import PairAgreement, Resamples, compare
 from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.cells import MISSING, Cell, Labels, gold_of
+from cascade_equivalence.study.records import StudyRecord, TaskRecord
 
 POOLED = "pooled"
 """Name of the union of the closed text-sufficient tasks, stratified by task."""
@@ -24,42 +24,39 @@ class Group:
     """One task, or several pooled, with the conditions that all of them were run under."""
 
     name: str
-    tasks: tuple[Mapping[str, Any], ...]
+    tasks: tuple[TaskRecord, ...]
     conditions: tuple[str, ...]
 
 
-def groups_of(tasks: Sequence[Mapping[str, Any]]) -> list[Group]:
+def groups_of(tasks: Sequence[TaskRecord]) -> list[Group]:
     """Every task, and the pool where two tasks or more are in it.
 
     A condition that one of them lacks is not the pool's: pooled results rest on the same items under all conditions.
     """
-    pool = [t for t in tasks if t["kind"] == "labels" and t["sufficient"]]
-    groups = [Group(t["name"], (t,), tuple(t["conditions"])) for t in tasks]
+    pool = [t for t in tasks if t.pools]
+    groups = [Group(t.name, (t,), t.conditions) for t in tasks]
     if len(pool) > 1:
-        shared = tuple(c for c in pool[0]["conditions"] if all(c in t["conditions"] for t in pool))
+        shared = tuple(c for c in pool[0].conditions if all(c in t.conditions for t in pool))
         groups.append(Group(POOLED, tuple(pool), shared))
     return groups
 
 
-@dataclass(frozen=True)
 class Cells:
     """The cells of a study, and the statistics of two of them on a group.
 
-    The bootstrap weights depend on the items alone, so all pairs on the same items share them and are paired.
+    The bootstrap weights depend on the items alone, so all pairs on the same items share them and are paired: the last
+    few that were drawn are kept.
     """
 
-    study: Mapping[str, Any]
-    cells: Sequence[Cell]
-    _by_key: dict[tuple[str, str, str], Cell] = field(default_factory=dict, repr=False)
-    _weights: dict[bytes, Resamples] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        self._by_key.update({(c.task, c.condition, c.arm): c for c in self.cells})
+    def __init__(self, study: StudyRecord, cells: Sequence[Cell]) -> None:
+        self.study = study
+        self._by_key = {(c.task, c.condition, c.arm): c for c in cells}
+        self._weights: dict[bytes, Resamples] = {}
 
     def of(self, group: Group, condition: str, arm: str) -> list[Cell] | None:
         """An arm's cells on a group, the gold arm's under any condition; None where it was not run there."""
         found = [
-            self._by_key.get((t["name"], condition, arm)) or self._by_key.get((t["name"], GOLD_CONDITION, arm))
+            self._by_key.get((t.name, condition, arm)) or self._by_key.get((t.name, GOLD_CONDITION, arm))
             for t in group.tasks
         ]
         return None if any(cell is None for cell in found) else [cell for cell in found if cell is not None]
@@ -72,7 +69,7 @@ class Cells:
         gold = None
         if all(g is not None for g in golds):
             gold = np.concatenate([g[keep] for g, keep in zip(golds, both, strict=True) if g is not None])
-        classes = max(2 if task["kind"] == "open" else len(task["labels"]) for task in group.tasks)
+        classes = max(task.classes for task in group.tasks)
         clusters, strata, weights = self.weights(group, both)
         pair = compare(
             _joined([cell.labels for cell in left], both),
@@ -82,9 +79,9 @@ class Cells:
             clusters=clusters,
             strata=strata,
             weights=weights,
-            margin=self.study["margin"],
+            margin=self.study.margin,
         )
-        if classes > 2 and any(len(task["labels"]) < 3 for task in group.tasks):
+        if classes > 2 and any(task.classes < 3 for task in group.tasks):
             note = "not defined: with two labels, two wrong answers are always the same one"
             pair = replace(
                 pair,
@@ -99,9 +96,9 @@ class Cells:
         """Clusters, strata and bootstrap weights of the items of a group that are `kept` (task by task)."""
         strata = np.concatenate([np.full(int(keep.sum()), i) for i, keep in enumerate(kept)])
         units = [
-            f"{i}/{item['group'] or item['id']}"
+            f"{i}/{item.group or item.id}"
             for i, (task, keep) in enumerate(zip(group.tasks, kept, strict=True))
-            for item, there in zip(task["items"], keep, strict=True)
+            for item, there in zip(task.items, keep, strict=True)
             if there
         ]
         clusters = np.unique(units, return_inverse=True)[1] if len(set(units)) < len(units) else None
@@ -112,8 +109,8 @@ class Cells:
                 del self._weights[next(iter(self._weights))]
             self._weights[key] = Resamples.draw(
                 len(strata),
-                resamples=self.study["resamples"],
-                seed=self.study["seed"],
+                resamples=self.study.resamples,
+                seed=self.study.seed,
                 clusters=clusters,
                 strata=layers,
             )

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cascade_equivalence.agreement import Interval, wilson
+from cascade_equivalence.study.records import HearingTrials, TaskRecord, damaged
 
 FEWEST = 10
 ROUNDING = 1e-3
@@ -52,6 +53,23 @@ class Hearing:
     p_accuracy: float | None
     passed: bool | None
     reason: str
+
+
+def hearing_of(tasks: Sequence[TaskRecord], kept: HearingTrials) -> Hearing:
+    """The check on the trials that a run has kept. Raises `RunError` where they are not of the study's items."""
+    items = {(task.name, item.id): (task, item) for task in tasks for item in task.items}
+    trials = [items.get((trial.task, trial.item)) for trial in kept.trials]
+    known = [trial for trial in trials if trial is not None]
+    sizes = {len(row) for row in (*kept.labels.values(), *kept.moved.values())}
+    if len(known) < len(trials) or sizes != {len(trials)} or {*Controls, "real", "again"} - set(kept.labels):
+        raise damaged("the trials of a hearing check are not those of the study's items")
+    correct = None
+    if all(item.accepted for _, item in known):
+        correct = {
+            name: [bool(task.right(item, label)) for (task, item), label in zip(known, labels, strict=True)]
+            for name, labels in kept.labels.items()
+        }
+    return hearing(kept.labels, kept.moved, correct)
 
 
 def hearing(

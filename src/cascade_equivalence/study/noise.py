@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cascade_equivalence.agreement import Crossing, Interval, Reversal, crossing, reversal, wilson
 from cascade_equivalence.study.arms import Arm, matched, pairs_of
-from cascade_equivalence.study.cells import gold_of
 from cascade_equivalence.study.conditions import CLEAN, is_control, sweeps
 from cascade_equivalence.study.groups import Cells, Group, answered, correct, groups_of
+from cascade_equivalence.study.records import StudyRecord, TaskRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class SweepCrossing:
     found: Crossing
 
 
-def changes_of(tasks: Sequence[Mapping[str, Any]], arms: Sequence[Arm], cells: Cells) -> tuple[Change, ...]:
+def changes_of(tasks: Sequence[TaskRecord], arms: Sequence[Arm], cells: Cells) -> tuple[Change, ...]:
     """Every arm that hears, under every condition but clean; controls too, the reason for having them."""
     found = []
     for group in groups_of(tasks):
@@ -100,19 +99,17 @@ def _change(group: Group, condition: str, arm: str, cells: Cells) -> Change | No
     return Change(group.name, condition, arm, here[0].n, here[0].accuracy, none, none, none, note)
 
 
-def _against_cascades(
-    study: Mapping[str, Any], arms: tuple[Arm, ...], withheld: Container[str]
-) -> list[tuple[Arm, Arm]]:
+def _against_cascades(study: StudyRecord, arms: tuple[Arm, ...], withheld: Container[str]) -> list[tuple[Arm, Arm]]:
     return [
         (left, right)
-        for left, right in pairs_of(study["comparisons"], arms)
+        for left, right in pairs_of(study.comparisons, arms)
         if (left.kind, right.kind) == ("speech", "cascade") and left.name not in withheld and right.name not in withheld
     ]
 
 
 def reversals_of(
-    study: Mapping[str, Any],
-    tasks: Sequence[Mapping[str, Any]],
+    study: StudyRecord,
+    tasks: Sequence[TaskRecord],
     arms: tuple[Arm, ...],
     cells: Cells,
     withheld: Container[str] = (),
@@ -136,8 +133,8 @@ def reversals_of(
 
 
 def crossings_of(
-    study: Mapping[str, Any],
-    tasks: Sequence[Mapping[str, Any]],
+    study: StudyRecord,
+    tasks: Sequence[TaskRecord],
     arms: tuple[Arm, ...],
     cells: Cells,
     withheld: Container[str] = (),
@@ -145,7 +142,7 @@ def crossings_of(
     """Every compared speech LLM and cascade, on tasks with gold labels, in every noise with two levels or more."""
     found = []
     for group in groups_of(tasks):
-        if any(gold_of(task) is None for task in group.tasks):
+        if not all(task.has_gold for task in group.tasks):
             continue
         for left, right in _against_cascades(study, arms, withheld):
             for sweep in sweeps(group.conditions):
@@ -172,9 +169,7 @@ def crossings_of(
     return tuple(found)
 
 
-def _with_clean(tasks: Sequence[Mapping[str, Any]]) -> list[Group]:
+def _with_clean(tasks: Sequence[TaskRecord]) -> list[Group]:
     return [
-        group
-        for group in groups_of(tasks)
-        if CLEAN in group.conditions and all(gold_of(task) is not None for task in group.tasks)
+        group for group in groups_of(tasks) if CLEAN in group.conditions and all(task.has_gold for task in group.tasks)
     ]

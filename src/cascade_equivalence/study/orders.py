@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.arms import Arm
 from cascade_equivalence.study.cells import MISSING, Cell
 from cascade_equivalence.study.groups import Cells, Group
+from cascade_equivalence.study.records import TaskRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Orders:
 
 
 def orders_of(
-    tasks: Sequence[Mapping[str, Any]],
-    variants: Sequence[Mapping[str, Any]],
+    tasks: Sequence[TaskRecord],
+    variants: Sequence[TaskRecord],
     arms: Sequence[Arm],
     cells: Cells,
     permuted: Mapping[tuple[str, str], Cell],
@@ -49,12 +49,12 @@ def orders_of(
     """Every arm on every task that was asked in other orders too. permuted: (variant, arm) → its cell."""
     found = []
     for task in tasks:
-        here = [v for v in variants if v["variant_of"] == task["name"]]
+        here = [v for v in variants if v.variant_of == task.name]
         for arm in arms if here else ():
-            condition = here[0]["conditions"][0]
-            group = Group(task["name"], (task,), (condition,))
+            condition = here[0].conditions[0]
+            group = Group(task.name, (task,), (condition,))
             own = cells.of(group, condition, arm.name)
-            others = {v["name"]: permuted[v["name"], arm.name] for v in here if (v["name"], arm.name) in permuted}
+            others = {v.name: permuted[v.name, arm.name] for v in here if (v.name, arm.name) in permuted}
             if own and others and (one := _orders(group, condition, arm, own[0], others, cells)):
                 found.append(one)
     return tuple(found)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from cascade_equivalence.agreement import Interval, compare
-from cascade_equivalence.run.journal import AnswerRow
 from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.arms import Arm
-from cascade_equivalence.study.cells import judge
+from cascade_equivalence.study.records import Answer, StudyRecord, TaskRecord
 
 NUISANCES = {"batch": "another batch size", "shift": "a shift of 10 ms", "voice": "another voice"}
 
@@ -32,27 +30,32 @@ class Retest:
 
 def retest(
     arm: Arm,
-    repeated: Mapping[str, Any] | None,
-    tasks: list[Mapping[str, Any]],
-    given: Mapping[str, list[AnswerRow | None]],
-    study: Mapping[str, Any],
+    tasks: Sequence[TaskRecord],
+    given: Mapping[str, tuple[Answer | None, ...]],
+    study: StudyRecord,
 ) -> list[Retest]:
-    """The test–retest κ of an arm from the fact that holds its repeated answers. given: task → its first answers."""
+    """The test–retest κ of an arm under each nuisance. given: task → its first answers."""
+    if arm.repeats is None:
+        return []
+    condition = arm.repeats.condition if arm.hears else GOLD_CONDITION
+    by_name = {task.name: task for task in tasks}
+    items = {(task.name, item.id): item for task in tasks for item in task.items}
+    first = {
+        (task, answer.item): answer.label
+        for task, answers in given.items()
+        for answer in answers
+        if answer and answer.condition == condition
+    }
     found = []
-    for nuisance, rows in (repeated or {}).get("nuisances", {}).items():
-        condition = repeated["condition"] if repeated and arm.hears else GOLD_CONDITION
-        by_name = {task["name"]: task for task in tasks}
-        first = {
-            (row.task, row.item): row.label
-            for answers in given.values()
-            for row in answers
-            if row and row.condition == condition
-        }
-        items = {(task["name"], item["id"]): item for task in tasks for item in task["items"]}
+    for nuisance, repeated in arm.repeats.nuisances.items():
         pairs = [
-            (task, *(judge(by_name[task], items[task, item], said)[0] for said in (first[task, item], label)))
-            for task, item, label in rows
-            if (task, item) in first
+            (
+                task,
+                by_name[task].code(items[task, item], first[task, item]),
+                by_name[task].code(items[task, item], label),
+            )
+            for task, item, label in repeated
+            if (task, item) in first and (task, item) in items
         ]
         if pairs:
             found.append(_estimate(arm.name, nuisance, condition, pairs, by_name, study))
@@ -64,16 +67,16 @@ def _estimate(
     nuisance: str,
     condition: str,
     pairs: list[tuple[str, int, int]],
-    tasks: Mapping[str, Mapping[str, Any]],
-    study: Mapping[str, Any],
+    tasks: Mapping[str, TaskRecord],
+    study: StudyRecord,
 ) -> Retest:
     names = sorted({task for task, _, _ in pairs})
     pair = compare(
         np.array([left for _, left, _ in pairs]),
         np.array([right for _, _, right in pairs]),
-        classes=max(2 if tasks[n]["kind"] == "open" else len(tasks[n]["labels"]) for n in names),
+        classes=max(2, *(tasks[n].classes for n in names)),
         strata=[names.index(task) for task, _, _ in pairs] if len(names) > 1 else None,
-        resamples=study["resamples"],
-        seed=study["seed"],
+        resamples=study.resamples,
+        seed=study.seed,
     )
     return Retest(arm, nuisance, condition, pair.n, pair.agreement, pair.kappa, pair.notes.get("kappa"))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from cascade_equivalence.agreement import Interval
-from cascade_equivalence.run.journal import AnswerRow, TranscriptRow
 from cascade_equivalence.study.arms import Arm
+from cascade_equivalence.study.records import Given, TaskRecord, Transcript
 
 RESAMPLES = 2000
 
@@ -35,9 +34,8 @@ class WordErrors:
 def word_errors(
     conditions: Sequence[str],
     arms: Sequence[Arm],
-    tasks: list[Mapping[str, Any]],
-    given: Mapping[str, Mapping[str, list[AnswerRow | None]]],
-    transcripts: Mapping[str, TranscriptRow],
+    tasks: Sequence[TaskRecord],
+    given: Given,
 ) -> tuple[WordErrors, ...]:
     """WER per (ASR, task, condition) over the items whose spoken text is known."""
     from whisper_normalizer.english import EnglishTextNormalizer
@@ -47,15 +45,15 @@ def word_errors(
     first_arm = {arm.asr_key: arm.name for arm in reversed(arms) if arm.asr_key}
     for asr, arm in reversed(first_arm.items()):
         for task in tasks:
-            spoken = {item["id"]: normalise(item["text"]) for item in task["items"] if item["text"]}
+            spoken = {item.id: normalise(item.text) for item in task.items if item.text}
             for condition in conditions:
                 rows = [
-                    (row.item, transcripts[row.transcript])
-                    for row in given[arm][task["name"]]
-                    if row and row.transcript and row.condition == condition and spoken.get(row.item)
+                    (answer.item, answer.transcript)
+                    for answer in given[arm][task.name]
+                    if answer and answer.transcript and answer.condition == condition and spoken.get(answer.item)
                 ]
                 if rows:
-                    found.append(_rate(asr, task["name"], condition, rows, spoken, normalise))
+                    found.append(_rate(asr, task.name, condition, rows, spoken, normalise))
     return tuple(found)
 
 
@@ -83,7 +81,7 @@ def _rate(
     asr: str,
     task: str,
     condition: str,
-    rows: list[tuple[str, TranscriptRow]],
+    rows: list[tuple[str, Transcript]],
     spoken: Mapping[str, str],
     normalise: Callable[[str], str],
 ) -> WordErrors:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cascade_equivalence.study.mechanism.facts import ErasureFact, ImplicitFact, PatchingFact
 from cascade_equivalence.study.mechanism.results import contrasts, erased, hand_off, implicit, patched
+from cascade_equivalence.study.records import decode
 
 N = 40
 GOLD = ["a" if i % 2 else "b" for i in range(N)]
@@ -22,7 +24,7 @@ def mixed(follow: int) -> list[str]:
 
 def test_the_hand_off_is_the_first_layer_that_most_answers_do_not_follow() -> None:
     rows = [{"layer": layer, "labels": mixed(n)} for layer, n in ((0, 40), (4, 36), (8, 6), (12, 0))]
-    fact = {"trials": trials(), "own": GOLD, "other": OTHER, "rows": rows}
+    fact = decode(PatchingFact, {"trials": trials(), "own": GOLD, "other": OTHER, "rows": rows}, "by hand")
     found = hand_off(fact)
     assert found is not None
     assert (found.layer, found.low, found.high, found.before) == (8, 8, 8, False)
@@ -33,13 +35,14 @@ def test_the_hand_off_is_the_first_layer_that_most_answers_do_not_follow() -> No
 @pytest.mark.parametrize(("share", "layer", "before"), [(0, 0, True), (40, None, False)])
 def test_a_hand_off_outside_the_layers_is_said(share: int, layer: int | None, before: bool) -> None:
     rows = [{"layer": number, "labels": mixed(share)} for number in (0, 4)]
-    found = hand_off({"trials": trials(), "own": GOLD, "other": OTHER, "rows": rows})
+    fact = {"trials": trials(), "own": GOLD, "other": OTHER, "rows": rows}
+    found = hand_off(decode(PatchingFact, fact, "by hand"))
     assert found is not None
     assert (found.layer, found.before) == (layer, before)
 
 
 def test_no_pair_no_hand_off() -> None:
-    assert hand_off({"trials": [], "own": [], "other": [], "rows": []}) is None
+    assert hand_off(PatchingFact((), (), (), ())) is None
 
 
 def condition(name: str, labels: list[str], scope: str = "audio", **more: list[str]) -> dict[str, object]:
@@ -61,7 +64,7 @@ def test_erasure_pools_random_subspaces_and_counts_what_parses() -> None:
         "ranks": {"proxy": 64, "random 1": 64, "random 2": 64},
         "removed": {"proxy": 0.5, "random 1": 0.1, "random 2": 0.1},
     }
-    none, proxy, random = erased(fact)
+    none, proxy, random = erased(decode(ErasureFact, fact, "by hand"))
     assert none.accuracy.value == 1.0
     assert proxy.accuracy.value == 0.0
     assert (proxy.generated.value, proxy.parsed.value) == (0.25, 0.5)
@@ -81,7 +84,7 @@ def test_implicit_is_kappa_with_the_own_answers() -> None:
         "cascade": mixed(4),
         "rows": [{"reader": "text", "layer": 3, "empty": 0, "labels": labels}],
     }
-    rows, cascade = implicit(fact)
+    rows, cascade = implicit(decode(ImplicitFact, fact, "by hand"))
     assert rows[0].kappa.value == 1.0
     assert rows[0].shuffled.value == pytest.approx(0.0)
     assert rows[0].wrong.value == pytest.approx(-1.0)
@@ -99,7 +102,10 @@ def test_an_erasure_is_held_against_each_control_on_the_same_trials() -> None:
         condition("acoustic", GOLD),
         condition("proxy", OTHER, "all"),
     ]
-    found = {(c.name, c.scope, c.control): c for c in contrasts({"trials": trials(), "conditions": conditions})}
+    found = {
+        (c.name, c.scope, c.control): c
+        for c in contrasts(decode(ErasureFact, {"trials": trials(), "conditions": conditions}, "by hand"))
+    }
     assert set(found) == {(n, "audio", c) for n in ("proxy", "acoustic") for c in ("random", "variance-matched")}
     proxy = found["proxy", "audio", "random"]
     assert proxy.difference.value == pytest.approx(0.25 - 0.85)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cascade_equivalence.agreement import Interval, compare, wilson
+from cascade_equivalence.study.mechanism.facts import ErasedCondition, ErasureFact, ImplicitFact, PatchingFact
 from cascade_equivalence.tasks.parsing import INVALID
-
-Fact = Mapping[str, Any]
-Facts = Mapping[str, Fact]
-"""Analysis → what it found on one arm."""
 
 _RESAMPLES = 1000
 CONTROLS = ("random", "variance-matched", "permuted")
@@ -74,21 +71,20 @@ class HandOff:
     before: bool
 
 
-def erased(fact: Fact) -> list[Erased]:
+def erased(fact: ErasureFact) -> list[Erased]:
     """Conditions in the order they were run, random subspaces of one scope together."""
-    plain = next(c for c in fact["conditions"] if c["name"] == "none")
-    golds = [trial["gold"] for trial in fact["trials"]]
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for condition in fact["conditions"]:
-        name = "random" if condition["name"].startswith("random") else condition["name"]
-        groups.setdefault((name, condition["scope"]), []).append(condition)
+    plain = next(c for c in fact.conditions if c.name == "none")
+    golds = [trial.gold for trial in fact.trials]
+    groups: dict[tuple[str, str], list[ErasedCondition]] = {}
+    for condition in fact.conditions:
+        groups.setdefault((_family(condition.name), condition.scope), []).append(condition)
     rows = []
     for (name, scope), runs in groups.items():
-        right = [_share(run["labels"], golds) for run in runs]
-        kept = [_share(run["labels"], plain["labels"]) for run in runs]
-        written = next((run for run in runs if run.get("generated")), None)
-        said, wanted = (written["generated"], written["generated_golds"]) if written else ([], [])
-        first = runs[0]["name"]
+        right = [_share(run.labels, golds) for run in runs]
+        kept = [_share(run.labels, plain.labels) for run in runs]
+        written = next((run for run in runs if run.generated), runs[0])
+        said, wanted = written.generated, written.generated_golds
+        first = runs[0].name
         rows.append(
             Erased(
                 name,
@@ -98,9 +94,9 @@ def erased(fact: Fact) -> list[Erased]:
                 _mean(kept, golds),
                 _wilson(said, wanted),
                 wilson(sum(s != INVALID for s in said), len(said)),
-                _perplexity(fact["damage"]["none"], [fact["damage"][run["name"]] for run in runs]),
-                fact["ranks"].get(first),
-                fact["removed"].get(first),
+                _perplexity(fact.damage["none"], [fact.damage[run.name] for run in runs]),
+                fact.ranks.get(first),
+                fact.removed.get(first),
                 tuple(r for r in right if r is not None) if name == "random" else (),
             )
         )
@@ -122,17 +118,16 @@ class Contrast:
         return self.difference.high is not None and self.difference.high < 0
 
 
-def contrasts(fact: Fact) -> list[Contrast]:
+def contrasts(fact: ErasureFact) -> list[Contrast]:
     """Every concept against every control of its scope; the random subspaces' mean is one control."""
-    golds = [trial["gold"] for trial in fact["trials"]]
+    golds = [trial.gold for trial in fact.trials]
     known = [i for i, gold in enumerate(golds) if gold is not None]
     if not known:
         return []
     right: dict[tuple[str, str], list[Any]] = {}
-    for condition in fact["conditions"]:
-        name = "random" if condition["name"].startswith("random") else condition["name"]
-        hits = np.array([condition["labels"][i] == golds[i] for i in known], dtype=float)
-        right.setdefault((name, condition["scope"]), []).append(hits)
+    for condition in fact.conditions:
+        hits = np.array([condition.labels[i] == golds[i] for i in known], dtype=float)
+        right.setdefault((_family(condition.name), condition.scope), []).append(hits)
     n = len(known)
     drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) / n
     found = []
@@ -143,6 +138,11 @@ def contrasts(fact: Fact) -> list[Contrast]:
                 low, high = np.percentile(drawn @ apart, [2.5, 97.5])
                 found.append(Contrast(name, scope, control, Interval(float(apart.mean()), float(low), float(high))))
     return found
+
+
+def _family(condition: str) -> str:
+    """Name of a condition, the seeds of random subspaces under one."""
+    return "random" if condition.startswith("random") else condition
 
 
 def _share(labels: Sequence[str], wanted: Sequence[str | None]) -> float | None:
@@ -169,22 +169,22 @@ def _perplexity(plain: Sequence[Sequence[float]], runs: Sequence[Sequence[Sequen
     return Interval(float(np.exp(losses.sum() / tokens.sum())), float(low), float(high))
 
 
-def implicit(fact: Fact, seed: int = 0) -> tuple[list[Implicit], Interval | None]:
+def implicit(fact: ImplicitFact, seed: int = 0) -> tuple[list[Implicit], Interval | None]:
     """Rows by reader and layer, and κ of the matched cascade with the arm on the same trials."""
-    tasks = [trial["task"] for trial in fact["trials"]]
-    own = fact["own"]
+    tasks = [trial.task for trial in fact.trials]
+    own = fact.own
     rows = [
         Implicit(
-            row["reader"],
-            row["layer"],
-            kappa(own, row["labels"]["lens"], tasks, seed),
-            kappa(own, row["labels"]["shuffled"], tasks, seed),
-            kappa(own, row["labels"]["wrong clip"], tasks, seed),
-            row["empty"],
+            row.reader,
+            row.layer,
+            kappa(own, row.labels["lens"], tasks, seed),
+            kappa(own, row.labels["shuffled"], tasks, seed),
+            kappa(own, row.labels["wrong clip"], tasks, seed),
+            row.empty,
         )
-        for row in fact["rows"]
+        for row in fact.rows
     ]
-    return rows, None if fact["cascade"] is None else kappa(own, fact["cascade"], tasks, seed)
+    return rows, None if fact.cascade is None else kappa(own, fact.cascade, tasks, seed)
 
 
 def kappa(left: Sequence[str], right: Sequence[str], tasks: Sequence[str], seed: int = 0) -> Interval:
@@ -203,23 +203,23 @@ def kappa(left: Sequence[str], right: Sequence[str], tasks: Sequence[str], seed:
     return pair.kappa
 
 
-def patched(fact: Fact) -> list[Patched]:
+def patched(fact: PatchingFact) -> list[Patched]:
     """Rows by layer."""
     rows = []
-    for row in fact["rows"]:
-        follows = sum(a == b for a, b in zip(row["labels"], fact["other"], strict=True))
-        stays = sum(a == b for a, b in zip(row["labels"], fact["own"], strict=True))
-        n = len(row["labels"])
-        rows.append(Patched(row["layer"], n, wilson(follows, n), wilson(stays, n)))
+    for row in fact.rows:
+        follows = sum(a == b for a, b in zip(row.labels, fact.other, strict=True))
+        stays = sum(a == b for a, b in zip(row.labels, fact.own, strict=True))
+        n = len(row.labels)
+        rows.append(Patched(row.layer, n, wilson(follows, n), wilson(stays, n)))
     return rows
 
 
-def hand_off(fact: Fact) -> HandOff | None:
+def hand_off(fact: PatchingFact) -> HandOff | None:
     """Where the answers stop following the audio positions; None without a pair of trials."""
-    if not fact["rows"] or not fact["other"]:
+    if not fact.rows or not fact.other:
         return None
-    layers = [row["layer"] for row in fact["rows"]]
-    follows = np.array([[a == b for a, b in zip(r["labels"], fact["other"], strict=True)] for r in fact["rows"]])
+    layers = [row.layer for row in fact.rows]
+    follows = np.array([[a == b for a, b in zip(r.labels, fact.other, strict=True)] for r in fact.rows])
     n = follows.shape[1]
     found = _first(follows.mean(1))
     drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) / n
