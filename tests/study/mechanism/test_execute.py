@@ -92,9 +92,10 @@ def test_every_analysis_is_a_fact_that_the_report_finds(directory: Path) -> None
         "Text left after erasure",
         "Interchange by layer",
     ]
-    fact = results.mechanism["speech"]["erasure"]
-    assert (fact["fit"], fact["layers"]) == (40, [0, 1])
-    assert {(c["name"], c["scope"]) for c in fact["conditions"]} == {
+    fact = results.mechanism["speech"].erasure
+    assert fact is not None
+    assert (fact.fit, fact.layers) == (40, (0, 1))
+    assert {(c.name, c.scope) for c in fact.conditions} == {
         ("none", "audio"),
         *(
             (n, s)
@@ -103,7 +104,7 @@ def test_every_analysis_is_a_fact_that_the_report_finds(directory: Path) -> None
         ),
     }
     # The words the eraser was fitted on are linear no more, on utterances that it has not seen hardly so.
-    left = {row["name"]: row["linear"]["r2"] for row in fact["decodability"]}
+    left = {row.name: row.linear.r2 for row in fact.decodability}
     assert left["proxy"] < 0.1
 
 
