@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any, Literal, TypeVar
 
 from cascade_equivalence.errors import RunError
-from cascade_equivalence.tasks.parsing import INVALID, matches_alias
+from cascade_equivalence.tasks.kinds import KINDS
+from cascade_equivalence.tasks.parsing import INVALID
 
 R = TypeVar("R")
 
@@ -113,7 +114,7 @@ class TaskRecord:
     @property
     def open(self) -> bool:
         """Whether answers are free text, judged right or wrong."""
-        return self.kind == "open"
+        return not KINDS[self.kind].closed
 
     @property
     def pools(self) -> bool:
@@ -140,12 +141,12 @@ class TaskRecord:
         """Indices of the gold labels (open tasks: 0, being right); None unless every item has one."""
         if not self.has_gold:
             return None
-        return tuple(0 if self.open else self.index(item.accepted[0]) for item in self.items)
+        return tuple(0 if self.open else self.code(item, item.accepted[0]) for item in self.items)
 
     @property
     def chance(self) -> float | None:
         """Accuracy of guessing; None for open tasks."""
-        return None if self.open or not self.items else 1 / max(2, len(self.items[0].choices))
+        return KINDS[self.kind].chance(len(self.items[0].choices)) if self.items else None
 
     @property
     def majority(self) -> float | None:
@@ -155,25 +156,16 @@ class TaskRecord:
             return None
         return max(map(golds.count, set(golds))) / len(golds)
 
-    def index(self, label: str) -> int:
-        """Number of a label. Raises `RunError` for one that the task has not."""
-        if label not in self.labels:
-            raise damaged(f"task '{self.name}' has no label '{label[:80]}'")
-        return self.labels.index(label)
-
     def right(self, item: ItemRecord, label: str) -> bool | None:
-        """Whether a label is right; None where the item has no gold. The one place where that is judged."""
-        if not item.accepted:
-            return None
-        if label == INVALID:
-            return False
-        return matches_alias(label, item.accepted) if self.open else label == item.accepted[0]
+        """Whether a label is right; None where the item has no gold."""
+        return (label != INVALID and KINDS[self.kind].right(label, item.accepted)) if item.accepted else None
 
     def code(self, item: ItemRecord, label: str) -> int:
-        """What κ compares: the label's number, −1 for INVALID; of open tasks 0 right, 1 wrong."""
-        if label == INVALID:
-            return -1
-        return int(not self.right(item, label)) if self.open else self.index(label)
+        """What κ compares: the label's number, −1 for INVALID; of open tasks 0 right, 1 wrong. Raises `RunError` for a
+        label that the task has not."""
+        if label not in (*self.labels, INVALID) and not self.open:
+            raise damaged(f"task '{self.name}' has no label '{label[:80]}'")
+        return KINDS[self.kind].index(label, self.labels, item.accepted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def directory(root: Path) -> Path:
 
 def test_every_analysis_is_a_fact_that_the_report_finds(directory: Path) -> None:
     results = analyse(directory)
-    assert list(results.mechanism["speech"]) == ANALYSES
+    assert all(getattr(results.mechanism["speech"], name) for name in ANALYSES)
     (inside,) = insides(results)
     assert [t.title for t in inside.tables] == [
         "Lens",
