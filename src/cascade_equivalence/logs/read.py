@@ -23,14 +23,16 @@ def read(
     gold_key: str | None = None,
     id_key: str | None = None,
     only_gold: bool = False,
+    by_condition: bool = False,
 ) -> Predictions:
     """The predictions in a file: JSONL, CSV, Parquet, lm-eval, lmms-eval, inspect_ai or VoiceBench.
 
     key, gold_key, id_key: (dotted) fields to read instead of the format's own. only_gold: a file of gold
-    labels, which needs no predictions.
+    labels, which needs no predictions. by_condition: rows may say the same id under several tasks and conditions; ids
+    become task/id/condition, of these what a row has.
     Raises UsageError if the file cannot be read, is of no known format, or holds an id twice.
     """
-    wanted = Wanted(key, gold_key, id_key, only_gold)
+    wanted = Wanted(key, gold_key, id_key, only_gold, by_condition)
     name = str(path)
     try:
         with Path(path).open("rb") as stream:

@@ -32,6 +32,8 @@ class Wanted:
     id: str | None = None
     only_gold: bool = False
     """A file of gold labels: it needs no predictions."""
+    by_condition: bool = False
+    """Ids become task/id/condition, of these what a row has."""
 
 
 @dataclass(slots=True)
@@ -144,13 +146,26 @@ def _named_fields(first: Row, path: str, wanted: Wanted) -> Callable[[int, Row],
 
     def entry(_: int, row: Row) -> _Entry:
         return _Entry(
-            field(row, id_key),
+            _trial(row, field(row, id_key)) if wanted.by_condition else field(row, id_key),
             field(row, prediction_key),
             MISSING if gold_key is None else field(row, gold_key),
             row.get("group", MISSING),
         )
 
     return entry
+
+
+def _trial(row: Row, item: Any) -> Any:
+    """The id of a row together with its task and condition, unless it has them in it."""
+    if item is MISSING or isinstance(item, dict | list) or item is None:
+        return item
+    name = str(item)
+    task, condition = row.get("task"), row.get("condition")
+    if isinstance(task, str) and task and not name.startswith(f"{task}/"):
+        name = f"{task}/{name}"
+    if isinstance(condition, str) and condition and not name.endswith(f"/{condition}"):
+        name = f"{name}/{condition}"
+    return name
 
 
 def _harness(
