@@ -1,6 +1,6 @@
-"""Coverage of the intervals and error rates of the verdict, by simulation from populations with known truth.
+"""Coverage of the intervals, by simulation from populations with known truth. `verdict_errors.py` is the verdict's.
 
-    python benchmarks/coverage.py [--studies 2000] [--resamples 1000] [--part intervals|verdict]
+    python benchmarks/coverage.py [--studies 2000] [--resamples 1000]
 
 A population is a latent answer h (the gold label, or a favourite mistake) and arms that each answer h except
 where they go astray, independently. Its κ and accuracy difference are computed exactly from the cell
@@ -15,7 +15,7 @@ from itertools import product
 
 import numpy as np
 
-from cascade_equivalence.agreement import Resamples, compare, verdict
+from cascade_equivalence.agreement import compare
 
 ACCURACY = 0.85
 
@@ -158,51 +158,6 @@ def apart(discordance, difference):
     return world
 
 
-def verdicts(world, n, studies, resamples, ceiling=False, epsilon=None):
-    names = []
-    for study in range(studies):
-        gold, arm, cascade, *weak = world.draw(np.random.default_rng([2, study]), n)
-        weights = Resamples.draw(n, resamples=resamples, seed=study) if ceiling else None
-        options = {"classes": world.classes, "resamples": resamples, "seed": study, "weights": weights}
-        pair = compare(arm, cascade, gold, **options)
-        reference = compare(cascade, weak[0], gold, **options) if ceiling else None
-        names.append(verdict(pair, reference, epsilon=epsilon).name)
-    return {name: names.count(name) / studies for name in ("equivalent", "different", "undecided")}
-
-
-def rates(studies, resamples):
-    print(f"\n### The verdict, {studies} studies per setting\n")
-    print("| setting | n | equivalent | different | undecided | bar |")
-    print("|---|---|---|---|---|---|")
-    never = "equivalent ≤ 6 %"
-    settings = []
-    for n in (500, 1050, 2000):
-        for discordance in (0.03, 0.06, 0.10):
-            text = f"accuracy at the margin (3 points), {100 * discordance:g} % discordant, any κ"
-            settings.append((text, apart(discordance, 0.03), n, False, never))
-        settings.append(("κ at the limit: .90, no ceiling", balanced(0.90, 4), n, False, never))
-        settings.append(("κ at the limit: .88, ceiling .93", balanced(0.88, 4, 0.93), n, True, never))
-    settings += [
-        ("κ at the limit: .70, ceiling .75", balanced(0.70, 4, 0.75), 2000, True, never),
-        ("2 % flipped, no ceiling", Population(4, (0.02, 0.0)), 1050, False, "equivalent ≥ 80 %"),
-        ("2 % flipped, ceiling .95", Population(4, (0.02, 0.0, 0.0375)), 1050, True, "equivalent ≥ 80 %"),
-        ("15 % flipped, no ceiling", Population(4, (0.15, 0.0)), 1050, False, "different ≥ 95 %"),
-        ("15 % flipped, ceiling .95", Population(4, (0.15, 0.0, 0.0375)), 1050, True, "different ≥ 95 %"),
-    ]
-    missed = 0
-    for text, world, n, ceiling, bar in settings:
-        # Where accuracy is at the margin κ must not help to reject: its limit is put out of reach.
-        epsilon = 0.9 if text.endswith("any κ") else None
-        found = verdicts(world, n, studies, resamples, ceiling, epsilon)
-        name, sign, limit, _ = bar.split()
-        share = 100 * found[name]
-        ok = share <= float(limit) if sign == "≤" else share >= float(limit)
-        missed += not ok
-        cells = " | ".join(f"{100 * found[x]:.1f} %" for x in ("equivalent", "different", "undecided"))
-        print(f"| {text} | {n} | {cells} | {bar} {'✓' if ok else '✗'} |", flush=True)
-    return missed
-
-
 def moved(rng, labels, classes):
     return (labels + rng.integers(1, classes, size=len(labels))) % classes
 
@@ -253,14 +208,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--studies", type=int, default=2000)
     parser.add_argument("--resamples", type=int, default=1000)
-    parser.add_argument("--part", choices=("intervals", "verdict"))
     args = parser.parse_args()
-    missed = 0
-    if args.part != "verdict":
-        missed += coverage(args.studies, args.resamples)
-        percentile_bootstrap(args.studies, args.resamples)
-        clustered(args.studies, args.resamples)
-    if args.part != "intervals":
-        missed += rates(args.studies, args.resamples)
+    missed = coverage(args.studies, args.resamples)
+    percentile_bootstrap(args.studies, args.resamples)
+    clustered(args.studies, args.resamples)
     print(f"\n{missed} bars missed")
     sys.exit(bool(missed))

@@ -47,11 +47,3 @@ def test_intervals_cover(simulation, n, stray):
         accurate += d.low <= difference <= d.high
     assert 0.92 <= covered / 400 <= 0.98
     assert 0.92 <= accurate / 400 <= (0.98 if n >= 200 else 1.0)
-
-
-def test_verdict_errors_are_rare(simulation):
-    at_margin = simulation.verdicts(simulation.apart(0.06, 0.03), 1050, 300, 50, epsilon=0.9)
-    assert at_margin["equivalent"] <= 0.09
-    at_limit = simulation.verdicts(simulation.balanced(0.88, 4, 0.93), 1050, 150, 100, ceiling=True)
-    assert at_limit["equivalent"] <= 0.10
-    assert at_limit["different"] <= 0.10

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cascade_equivalence.agreement import compare
+from cascade_equivalence.agreement import Resamples, compare, verdict
 from cascade_equivalence.agreement.planning import (
     equivalence_power,
     items_for_ceiling,
@@ -56,16 +56,18 @@ def test_kappa_interval_has_the_planned_width(kappa, classes):
 
 
 def test_items_against_the_ceiling_reach_their_power():
-    plan = items_for_ceiling(0.95, classes=4)
-    assert plan.claim == "equivalent"
-    assert plan.reference == 1.0
+    plan = items_for_ceiling(0.94, 0.95, classes=4)
+    assert (plan.claim, plan.reference, plan.epsilon) == ("same", 0.95, 0.05)
     wins = 0
     for seed in range(200):
         rng = np.random.default_rng(seed)
-        left = rng.integers(4, size=plan.items)
-        wins += compare(left, flip(rng, left, 0.05 * 0.75, 4), classes=4, resamples=300).verdict.name == "equivalent"
+        cascade = rng.integers(4, size=plan.items)
+        left, other = (flip(rng, cascade, rate * 0.75, 4) for rate in (0.06, 0.05))
+        weights = Resamples.draw(plan.items, resamples=200, seed=seed)
+        pair = compare(left, cascade, classes=4, weights=weights)
+        wins += verdict(pair, compare(cascade, other, classes=4, weights=weights)).kind == "same answers"
     assert wins / 200 == pytest.approx(0.8, abs=0.1)
-    assert items_for_ceiling(0.80, 0.95, classes=4).claim == "different"
+    assert items_for_ceiling(0.80, 0.95, classes=4).claim == "other"
     assert (
         items_for_ceiling(0.90, 0.95, classes=4).items is None or items_for_ceiling(0.90, 0.95, classes=4).items > 1e6
     )

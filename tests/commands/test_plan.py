@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cascade_equivalence.agreement import compare
+from cascade_equivalence.agreement import compare, verdict
 from cascade_equivalence.agreement.planning import items_for_margin, power_of
 
 from ..agreement.planted_data import arms
@@ -27,7 +27,7 @@ def test_plan_for_kappa(capsys):
     words = ("plan", "--kappa", "0.93", "--ceiling", "0.95", "--classes", "4", "--kappa-width", "0.02")
     assert run(*words, "--json") == 0
     out = json.loads(capsys.readouterr().out)["kappa"]
-    assert out["claim"] == "equivalent"
+    assert out["claim"] == "same"
     assert out["epsilon"] == 0.05
     assert out["interval_items"] > 300
     assert run(*words) == 0
@@ -55,8 +55,9 @@ def test_summary_for_people(capsys):
         (("--discordance", "0.05", "--ceiling", "0.9"), "need --kappa"),
         (("--discordance", "0.05", "--items", "0"), "at least 1"),
         (("--run", "x", "--discordance", "0.1"), "leave out --discordance"),
-        (("--kappa", "2"), "kappa must lie"),
-        (("--kappa", "0.9", "--classes", "1"), "at least two labels"),
+        (("--kappa", "0.9"), "needs --ceiling"),
+        (("--kappa", "2", "--ceiling", "0.9"), "kappa must lie"),
+        (("--kappa", "0.9", "--ceiling", "0.9", "--classes", "1"), "at least two labels"),
     ],
 )
 def test_wrong_use(capsys, words, message):
@@ -69,7 +70,7 @@ def seen(task, seed, with_gold=True):
     gold, left, right = arms(seed, n=300, flipped=0.04)
     pair = compare(left, right, gold if with_gold else None, classes=4, resamples=100)
     names = {"condition": "clean", "left": "self-cascade", "right": "cascade-s"}
-    return SimpleNamespace(task=task, pair=pair, verdict=pair.verdict, **names)
+    return SimpleNamespace(task=task, pair=pair, verdict=verdict(pair, 0.95), **names)
 
 
 def test_plan_from_a_run(monkeypatch, capsys):
@@ -82,7 +83,8 @@ def test_plan_from_a_run(monkeypatch, capsys):
     assert topic["discordance"] == (test.b + test.c) / 300
     assert topic["items"] == items_for_margin(topic["discordance"])
     assert topic["power"] == power_of(found[0].pair)
-    assert topic["more_items_to_decide"] == found[0].verdict.items_needed
+    assert topic["items_to_decide"] == found[0].verdict.items_needed
+    assert topic["kind"] == found[0].verdict.kind
     assert emotion["items"] is None
     assert run("plan", "--run", "somewhere") == 0
     out = capsys.readouterr().out

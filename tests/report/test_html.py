@@ -5,10 +5,12 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import soundfile
 
+from cascade_equivalence.agreement import verdict, verdict_words
 from cascade_equivalence.errors import RunError
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.curves import COLOURS, in_noise_order
@@ -57,12 +59,23 @@ def test_every_accuracy_stands_with_interval_and_n(study):
         assert shown in page.text
 
 
-def test_every_kappa_stands_with_interval_and_verdict(study):
+def test_every_kappa_stands_with_interval_and_references_have_no_verdict(study):
     results, _, page = study
     for c in results.comparisons:
         assert f"{numbers.coefficient(c.pair.kappa.value)} {numbers.limits(c.pair.kappa)}" in page.text
-        assert c.verdict.reason[1:] in page.text
+        assert c.verdict is None
     assert page.text.count("topic and sentiment pooled: cascade-s against gold") == 1
+    assert not [a for a in page.all("span") if "verdict" in a.get("class", "")]
+
+
+def test_verdicts_stand_in_words_with_their_reason(tmp_path):
+    made = Made(tasks={"topic": ("labels", TOPICS)})
+    results = analyse(make_run(tmp_path, made))
+    said = tuple(replace(c, verdict=verdict(c.pair, 0.9)) for c in results.comparisons)
+    page = Page(render(replace(results, comparisons=said), tmp_path))
+    for c in said:
+        assert c.verdict.reason[1:] in page.text
+        assert verdict_words.title(c.verdict) in page.text
 
 
 def test_identities_come_before_numbers(study):

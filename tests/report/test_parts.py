@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade_equivalence.agreement import Interval
+from cascade_equivalence.agreement import Interval, Verdict
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.cards import choose
 from cascade_equivalence.report.headline import headline
@@ -117,15 +117,15 @@ def test_the_headline_has_the_conditions_of_the_pool_and_says_where_the_others_a
 @pytest.mark.parametrize(
     ("open_", "said"),
     [
-        ({"unadjusted": "different"}, "different on its own, but not once adjusted for the number of comparisons"),
-        ({"items_needed": 1234}, "more items would decide it"),
+        ({"unadjusted": "worse"}, "worse on its own, but not once adjusted for the number of primary pairs"),
+        ({"items_needed": 1234, "towards": "better"}, "new items would decide it as “better”"),
         ({}, "no feasible number of items would decide it"),
     ],
 )
 def test_the_headline_says_what_keeps_a_verdict_open(tmp_path, open_, said):
     results = analyse(make_run(tmp_path, Made(tasks={"topic": ("labels", TOPICS)})))
-    verdict = {"name": "undecided", "unadjusted": None, "items_needed": None} | open_
-    made = tuple(replace(c, verdict=replace(c.verdict, **verdict)) for c in results.comparisons)
+    verdict = replace(Verdict("undecided", "open", "open"), **open_)
+    made = tuple(replace(c, verdict=verdict) for c in results.comparisons)
     for pair in headline(replace(results, comparisons=made)).pairs:
-        assert pair.sentence.startswith("Undecided in clean (κ")
+        assert pair.sentence.startswith("Cannot tell yet in clean (κ")
         assert pair.sentence.count(said) == len(pair.by_condition)

@@ -2,20 +2,26 @@
 
 from .crossing import Crossing, crossing
 from .dependence import Dependence, within_transcript
+from .family import family
+from .gold_arm import GoldArm
 from .information import PredictiveInformation, predictive_information
 from .interval import Interval, wilson
 from .kappa import KappaEstimate, KappaGap, marginals
+from .kinds import Kind, Name
 from .multiplicity import adjust
 from .overlap import ErrorOverlap
 from .pair import INVALID, Accuracy, PairAgreement, compare
 from .paired import Equivalence, McNemar, mcnemar, newcombe, tango, tost
+from .parts import AccuracyPart, AnswersPart, kappa_gap
 from .resample import Resamples
 from .spectrum import Place, Reversal, confound, place, reversal
-from .verdict import GoldArm, Verdict, family, kappa_gap, verdict
+from .verdict import Verdict, verdict
 
 __all__ = [
     "INVALID",
     "Accuracy",
+    "AccuracyPart",
+    "AnswersPart",
     "Crossing",
     "Dependence",
     "Equivalence",
@@ -24,7 +30,9 @@ __all__ = [
     "Interval",
     "KappaEstimate",
     "KappaGap",
+    "Kind",
     "McNemar",
+    "Name",
     "PairAgreement",
     "Place",
     "PredictiveInformation",

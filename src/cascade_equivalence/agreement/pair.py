@@ -15,7 +15,6 @@ from .overlap import FEWEST_JOINT_ERRORS, ErrorOverlap, chance_overlap, error_ov
 from .paired import Equivalence, McNemar, design_effect, mcnemar, newcombe, tango_limits, tost
 from .replicates import Replicates, replicate
 from .resample import Resamples, codes
-from .verdict import Verdict, verdict
 
 INVALID = -1
 """The label of an answer that could not be parsed. It is wrong, and a category of its own for κ."""
@@ -76,7 +75,6 @@ class PairAgreement:
     error_overlap: ErrorOverlap
     per_class: tuple[ClassAgreement, ...]
     equivalence: Equivalence | None
-    verdict: Verdict
     clusters: int | None
     design_effect: float
     """By how much clustering inflates the variance of the accuracy difference (1 without clusters)."""
@@ -89,7 +87,7 @@ class PairAgreement:
         return None if self.correctness is None else self.correctness.error_jaccard
 
     def to_json(self) -> dict[str, object]:
-        """The contract of `ceq agree --json`; extra keys may follow. Undefined is null, never NaN."""
+        """The contract of `ceq agree --json` but for the verdict. Undefined is null, never NaN."""
         none = UNDEFINED.to_json()
         accuracy = self.accuracy
         test, same, table = self.mcnemar, self.equivalence, self.correctness
@@ -103,7 +101,6 @@ class PairAgreement:
             "error_overlap": self.error_overlap.to_json(),
             "equivalence": {"margin": None, "p": None, "passed": None} if same is None else same.to_json(),
             "invalid": {"left": self.invalid_left, "right": self.invalid_right},
-            "verdict": self.verdict.to_json(),
             "notes": dict(self.notes),
             "n_gold": self.n_gold,
             "n_valid": self.n_valid,
@@ -135,7 +132,6 @@ def compare(
     seed: int = 0,
     margin: float = 0.03,
     level: float = 0.95,
-    ceiling: PairAgreement | float | None = None,
 ) -> PairAgreement:
     """All agreement statistics of two arms on the same items.
 
@@ -145,7 +141,7 @@ def compare(
     several are pooled (labels are then compared within a stratum only, so they may share numbers).
     weights: the task's shared `Resamples` (made with the same clusters and strata), so that κ of several
     pairs can be subtracted; without it the pair draws its own from `resamples` and `seed`.
-    margin: of accuracy, as a fraction. level: of the intervals. ceiling: see `verdict`.
+    margin: of accuracy, as a fraction. level: of the intervals.
     Raises ValueError on shapes or labels that do not fit and on n = 0.
     """
     a, b, y = _labels(left, right, gold, classes)
@@ -196,7 +192,6 @@ def compare(
         error_overlap=ErrorOverlap(None, None, None, 0, 0, None),
         per_class=by_class(a, b, y, classes, stratum),
         equivalence=None,
-        verdict=Verdict(None, "not asked for"),
         clusters=weights.sampled if weights.clustered else None,
         design_effect=1.0,
         notes=notes,
@@ -208,7 +203,7 @@ def compare(
             notes[name] = "no gold labels"
     else:
         pair = _against_gold(pair, a_code, b_code, y, stratum, weights, margin, level)
-    return replace(pair, verdict=verdict(pair, ceiling))
+    return pair
 
 
 def _against_gold(

@@ -151,8 +151,12 @@ class Equivalence:
     p: float
     """The larger of the two one-sided p-values: the p of the union null |difference| ≥ margin."""
     passed: bool
-    p_outside: float
-    """One-sided p of the opposite claim, that the difference lies outside the margin (the smaller tail)."""
+    p_better: float
+    """One-sided p of the null difference ≤ margin."""
+    p_worse: float
+    """One-sided p of the null difference ≥ −margin."""
+    p_not_better: float
+    """One-sided p of the null difference ≥ margin."""
     interval: Interval
     """The 1 − 2α interval that lies within ± margin exactly when the test passes."""
 
@@ -176,13 +180,14 @@ def tost(
     if not 0.0 < margin < 1.0:
         raise ValueError(f"the margin must lie strictly between 0 and 1, got {margin}")
     if n <= 0:
-        return Equivalence(margin, 1.0, False, 1.0, UNDEFINED)
+        return Equivalence(margin, 1.0, False, 1.0, 1.0, 1.0, UNDEFINED)
     above_low, above_high = tango_z(b, c, n, -margin), tango_z(b, c, n, margin)
-    p = max(upper_tail(above_low, clusters), upper_tail(-above_high, clusters))
-    p_outside = min(upper_tail(-above_low, clusters), upper_tail(above_high, clusters))
+    not_better = upper_tail(-above_high, clusters)
+    p = max(upper_tail(above_low, clusters), not_better)
+    better, worse = upper_tail(above_high, clusters), upper_tail(-above_low, clusters)
     z = critical(two_sided(1.0 - 2.0 * alpha), clusters)
     interval = Interval((b - c) / n, *tango_limits(b, c, n, z))
-    return Equivalence(margin, p, p <= alpha, p_outside, interval)
+    return Equivalence(margin, p, p <= alpha, better, worse, not_better, interval)
 
 
 def design_effect(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from .interval import normal_cdf, normal_quantile, two_sided
 from .kappa import KappaEstimate, KappaGap
 from .paired import tango_variance, tost
+from .parts import EPSILON
 
 if TYPE_CHECKING:
     from .pair import PairAgreement
@@ -99,10 +100,10 @@ def items_for_kappa(kappa: float, half_width: float, classes: int, level: float 
 
 @dataclass(frozen=True, slots=True)
 class KappaPlan:
-    """Items that settle where κ stands against its limit, ε below the reference."""
+    """Items that settle where κ stands against its limit, ε below the ceiling."""
 
-    claim: str
-    """`equivalent` if κ is less than ε below the reference, else `different`."""
+    claim: Literal["same", "other"]
+    """The answers part that they show: the same if κ is less than ε below the ceiling."""
     items: int | None
     """None if κ lies on the limit itself."""
     epsilon: float
@@ -111,31 +112,28 @@ class KappaPlan:
 
 def items_for_ceiling(
     kappa: float,
-    ceiling: float | None = None,
+    ceiling: float,
     *,
     classes: int,
     power: float = 0.8,
     alpha: float = 0.05,
-    epsilon: float | None = None,
+    epsilon: float = EPSILON,
     correlation: float = 0.0,
 ) -> KappaPlan:
-    """Items at which the verdict's κ part is reached with this power at these true values.
+    """Items at which the verdict's answers part is reached with this power at these true values.
 
-    ceiling: the cascades' own κ, estimated on the same items, or None for perfect agreement. correlation: of
-    the two κ over samples of items; 0 is on the safe side, as shared items rarely make it negative.
+    ceiling: the cascades' own κ, estimated on the same items. correlation: of the two κ over samples of items; 0 is
+    on the safe side, as shared items rarely make it negative.
     """
     _check_power(power)
-    limit = epsilon if epsilon is not None else 0.10 if ceiling is None else 0.05
     z = normal_quantile(1.0 - alpha) + normal_quantile(power)
-    reference = 1.0 if ceiling is None else ceiling
 
     def limits(n: float) -> tuple[float, float]:
-        first = 1.0 if ceiling is None else kappa_estimate(ceiling, n, classes)
-        return KappaGap(first, kappa_estimate(kappa, n, classes), correlation).limits(z)
+        return KappaGap(kappa_estimate(ceiling, n, classes), kappa_estimate(kappa, n, classes), correlation).limits(z)
 
-    if reference - kappa <= limit:
-        return KappaPlan("equivalent", _fewest(lambda n: limits(n)[1] <= limit), limit, reference)
-    return KappaPlan("different", _fewest(lambda n: limits(n)[0] > limit), limit, reference)
+    if ceiling - kappa <= epsilon:
+        return KappaPlan("same", _fewest(lambda n: limits(n)[1] <= epsilon), epsilon, ceiling)
+    return KappaPlan("other", _fewest(lambda n: limits(n)[0] > epsilon), epsilon, ceiling)
 
 
 def power_of(pair: PairAgreement, *, difference: float = 0.0, alpha: float = 0.05) -> float | None:

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..agreement import ErrorOverlap, Interval, PairAgreement
+    from ..agreement import ErrorOverlap, Interval, PairAgreement, Verdict
     from ..logs import Joined, Predictions
 
 # Beyond this many labels they are free answers: listing them one by one would bury the rest.
@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise UsageError(f"--seed must not be negative, got {args.seed}")
 
-    from ..agreement import compare
+    from ..agreement import compare, verdict
     from ..logs import join, read
 
     left = read(args.left, key=args.left_key, gold_key=args.gold_key, id_key=args.id_key)
@@ -88,12 +88,12 @@ def main(args: argparse.Namespace) -> int:
         resamples=args.resamples,
         seed=args.seed,
         margin=args.margin,
-        ceiling=args.ceiling,
     )
+    said = verdict(pair, args.ceiling)
     if args.json:
-        print(json.dumps(_object(pair, joined, left, right), ensure_ascii=False, allow_nan=False))
+        print(json.dumps(_object(pair, said, joined, left, right), ensure_ascii=False, allow_nan=False))
     else:
-        print(_summary(pair, joined, left, right))
+        print(_summary(pair, said, joined, left, right))
     return 0
 
 
@@ -120,10 +120,12 @@ def _graded(predictions: Predictions) -> Predictions:
     return replace(predictions, predictions=graded, gold=["true"] * len(predictions), notes=())
 
 
-def _object(pair: PairAgreement, joined: Joined, left: Predictions, right: Predictions) -> dict[str, Any]:
+def _object(
+    pair: PairAgreement, said: Verdict, joined: Joined, left: Predictions, right: Predictions
+) -> dict[str, Any]:
     from ..agreement.planning import power_of
 
-    out = pair.to_json()
+    out = pair.to_json() | {"verdict": said.to_json()}
     notes = out["notes"]
     assert isinstance(notes, dict)
     out["notes"] = notes | joined.notes
@@ -140,7 +142,9 @@ def _object(pair: PairAgreement, joined: Joined, left: Predictions, right: Predi
     return out
 
 
-def _summary(pair: PairAgreement, joined: Joined, left: Predictions, right: Predictions) -> str:
+def _summary(pair: PairAgreement, said: Verdict, joined: Joined, left: Predictions, right: Predictions) -> str:
+    from ..agreement import verdict_words
+
     rows: list[tuple[str, str]] = [
         ("left", f"{left.path} ({left.format}, {len(left)} items)"),
         ("right", f"{right.path} ({right.format}, {len(right)} items)"),
@@ -177,7 +181,7 @@ def _summary(pair: PairAgreement, joined: Joined, left: Predictions, right: Pred
             )
     notes = pair.notes | joined.notes
     lines = [f"{name:<14}{text}" for name, text in rows]
-    lines += ["", f"{(pair.verdict.name or 'no verdict').upper()}: {pair.verdict.reason}"]
+    lines += ["", f"{verdict_words.title(said).upper()}: {said.reason}"]
     lines += ["", *(f"note ({name}): {text}" for name, text in notes.items())] if notes else []
     return "\n".join(lines)
 

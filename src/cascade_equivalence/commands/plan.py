@@ -46,6 +46,8 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError("say what to expect: --discordance D, --kappa K, or --run DIR")
     if args.kappa is None and (args.ceiling is not None or args.kappa_width is not None):
         raise UsageError("--ceiling and --kappa-width need --kappa K")
+    if args.kappa is not None and args.ceiling is None:
+        raise UsageError("--kappa needs --ceiling C: without one the answers are not judged")
     if args.items is not None and args.items < 1:
         raise UsageError(f"--items must be at least 1, not {args.items}")
     try:
@@ -68,15 +70,17 @@ def _of_run(args: argparse.Namespace) -> dict[str, object]:
 
     comparisons = []
     for found in analyse(args.run).comparisons:
-        test, pair = found.pair.mcnemar, found.pair
+        test, pair, said = found.pair.mcnemar, found.pair, found.verdict
         row: dict[str, object] = {
             "task": found.task,
             "condition": found.condition,
             "left": found.left,
             "right": found.right,
             "n": pair.n,
-            "verdict": found.verdict.name,
-            "more_items_to_decide": found.verdict.items_needed,
+            "verdict": None if said is None else said.name,
+            "kind": None if said is None else said.kind,
+            "items_to_decide": None if said is None else said.items_needed,
+            "towards": None if said is None else said.towards,
             "discordance": None,
             "power": None,
             "items": None,
@@ -103,6 +107,8 @@ def _of_run(args: argparse.Namespace) -> dict[str, object]:
 
 
 def _run_summary(plan: dict[str, object]) -> str:
+    from ..agreement.verdict_words import TITLES
+
     rows = plan["comparisons"]
     assert isinstance(rows, list)
     margin, power = 100 * float(str(plan["margin"])), 100 * float(str(plan["power"]))
@@ -117,8 +123,8 @@ def _run_summary(plan: dict[str, object]) -> str:
             f"{name}: {100 * row['discordance']:.1f} % discordant, the run's power {100 * row['power']:.0f} %, "
             f"{needed} for {power:g} %"
         )
-        if row["more_items_to_decide"] is not None:
-            text += f"; undecided, about {row['more_items_to_decide']} more items decide the verdict"
+        if row["items_to_decide"] is not None:
+            text += f"; about {row['items_to_decide']} new items would decide it as “{TITLES[row['towards']]}”"
         lines.append(text)
     return "\n".join(lines)
 

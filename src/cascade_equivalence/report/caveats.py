@@ -22,11 +22,13 @@ def _size(results: Results) -> list[str]:
     sizes = [c.pair.n for c in results.comparisons]
     if not sizes:
         return ["No two arms were compared: this study gives accuracies only."]
-    undecided = sum(c.verdict.name == "undecided" for c in results.comparisons)
+    said = [c.verdict for c in results.comparisons if c.verdict is not None]
+    undecided = sum(v.name == "undecided" for v in said)
     return [
         f"Size: the comparisons rest on {numbers.listed(sorted({str(n) for n in sizes}, key=int))} items. "
         f"For ±3 points the accuracy part of the rule needs {NEEDED}; with fewer, “undecided” is the expected answer, "
-        f"and it is not a finding of equality. Here {undecided} of {len(sizes)} comparisons are undecided at {margin}."
+        f"and it is not a finding of equality. Here {undecided} of "
+        f"{numbers.plural(len(said), 'verdict')} are undecided at {margin}."
     ]
 
 
@@ -36,8 +38,8 @@ def _arms(results: Results) -> list[str]:
     if "speech" not in kinds:
         found.append(
             "Arms: no speech LLM is in this study. It shows how far cascades on one LLM agree, which is the ceiling a "
-            "speech LLM on that backbone would be held against; it says nothing about any speech LLM. All verdicts "
-            "are exploratory: no family of comparisons was declared, and none is adjusted for their number."
+            "speech LLM on that backbone would be held against; it says nothing about any speech LLM. No pair "
+            "gets a verdict but those that the study names, and none is adjusted for their number."
         )
     if "gold" not in kinds:
         found.append("No gold arm: whether the tasks can be solved from the words alone is not shown.")
@@ -45,10 +47,10 @@ def _arms(results: Results) -> list[str]:
 
 
 def _speech(results: Results) -> list[str]:
-    count = sum(c.family for c in results.comparisons)
+    count = sum(c.verdict is not None and c.verdict.family is not None for c in results.comparisons)
     found = [
-        f"Family: the {numbers.plural(count, 'verdict')} of a speech LLM against a cascade on its own language model "
-        "are adjusted for their number (Benjamini–Hochberg); all other comparisons are exploratory."
+        f"Family: {numbers.plural(count, 'primary verdict')} adjusted for their number (Benjamini–Hochberg); "
+        "all others are exploratory and unadjusted."
     ]
     if flattered := flattery(results):
         found.append(f"Shared encoder: {' '.join(flattered)}")

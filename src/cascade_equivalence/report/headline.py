@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cascade_equivalence.agreement import Interval
+from cascade_equivalence.agreement.verdict_words import TITLES, needed_words, title
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered, ordered_comparisons
 from cascade_equivalence.study.results import POOLED, Comparison, Results
@@ -134,17 +135,17 @@ def _line(rows: Sequence[Comparison], conditions: Sequence[str]) -> PairLine:
 
 
 def _sentence(rows: Sequence[Comparison]) -> str:
-    """The verdicts of one pair, condition by condition, in words."""
+    """The verdicts of one pair, condition by condition, in words; the figures alone of a reference."""
     parts = []
-    for name in ("equivalent", "different", "undecided"):
-        here = [f"{c.condition} ({_figures(c)}{_open(c)})" for c in rows if c.verdict.name == name]
-        if here:
-            parts.append(f"{name} in {numbers.listed(here)}")
-    without = [c for c in rows if c.verdict.name is None]
-    if without:
-        where = numbers.listed([c.condition for c in without])
-        parts.append(f"no verdict in {where}, because {without[0].verdict.reason}")
-    return numbers.capital("; ".join(parts)) + "."
+    for said in dict.fromkeys(_title(c) for c in rows):
+        here = [f"{c.condition} ({_figures(c)}{_open(c)})" for c in rows if _title(c) == said]
+        parts.append(f"{said} in {numbers.listed(here)}" if said else numbers.listed(here))
+    without = [c.verdict.why_none for c in rows if c.verdict is not None and c.verdict.why_none]
+    return numbers.capital("; ".join([*parts, *dict.fromkeys(without)])) + "."
+
+
+def _title(comparison: Comparison) -> str:
+    return "" if comparison.verdict is None else title(comparison.verdict)
 
 
 def _figures(comparison: Comparison) -> str:
@@ -158,13 +159,13 @@ def _figures(comparison: Comparison) -> str:
 def _open(comparison: Comparison) -> str:
     """What keeps an undecided verdict open."""
     said = comparison.verdict
-    if said.name != "undecided":
+    if said is None or said.name != "undecided":
         return ""
     if said.unadjusted:
-        return f"; {said.unadjusted} on its own, but not once adjusted for the number of comparisons"
-    if said.items_needed:
-        return f"; about {numbers.grouped(said.items_needed)} more items would decide it"
-    return "; no feasible number of items would decide it"
+        return f"; {TITLES[said.unadjusted]} on its own, but not once adjusted for the number of primary pairs"
+    if said.items_needed and said.towards:
+        return f"; about {numbers.grouped(said.items_needed)} new items would decide it as “{TITLES[said.towards]}”"
+    return f"; {needed_words(said)}"
 
 
 def _unfinished(results: Results) -> str | None:

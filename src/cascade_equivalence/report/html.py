@@ -15,7 +15,8 @@ from typing import Any
 from markupsafe import Markup
 
 from cascade_equivalence.agreement.overlap import FEWEST_JOINT_ERRORS
-from cascade_equivalence.agreement.verdict import ALPHA, EPSILON_ALONE, EPSILON_WITH_CEILING
+from cascade_equivalence.agreement.parts import ALPHA, EPSILON, FLOOR
+from cascade_equivalence.agreement.verdict_words import title
 from cascade_equivalence.errors import RunError
 from cascade_equivalence.report import arms, noise, numbers, proofs
 from cascade_equivalence.report.cards import cards
@@ -78,6 +79,7 @@ def render(results: Results, directory: Path) -> str:
         "level": numbers.level,
         "duration": numbers.duration,
         "limits": numbers.limits,
+        "verdict_title": title,
         "fingerprint": numbers.fingerprint,
         "listed": numbers.listed,
         "plural": numbers.plural,
@@ -133,8 +135,8 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "caveats": caveats(results),
         "rule": {
             "alpha": ALPHA,
-            "epsilon": EPSILON_WITH_CEILING,
-            "epsilon_alone": EPSILON_ALONE,
+            "epsilon": EPSILON,
+            "floor": FLOOR,
             "margin": results.study.margin,
             "fewest": FEWEST_JOINT_ERRORS,
         },

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cascade_equivalence.agreement import Interval
+from cascade_equivalence.agreement.verdict_words import title
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered, ordered_comparisons
 from cascade_equivalence.report.console import WIDTH, chunks, estimate, heading, plain, table
@@ -171,12 +172,12 @@ def _comparisons(results: Results) -> Iterator[Table | Text]:
         return
     overlaps = any(overlap_of(results, c).found for c in results.comparisons)
     yield heading("agreement", "kappa of labels; difference = left − right, points; 95 % intervals")
-    yield plain("undecided +n: about n more items would decide it, if what was seen is true", "dim")
-    if any(c.verdict.unadjusted for c in results.comparisons):
-        yield plain("undecided *: decided on its own, but not once adjusted for the number of comparisons", "dim")
-    if any(c.family for c in results.comparisons):
+    yield plain("+n: about n new items, judged on their own, would decide it, if what was seen is true", "dim")
+    if any(c.verdict and c.verdict.unadjusted for c in results.comparisons):
+        yield plain("*: decided on its own, but not once adjusted for the number of primary pairs", "dim")
+    if primary := sum(c.verdict is not None and c.verdict.family is not None for c in results.comparisons):
         yield plain(
-            "speech LLMs are held against the ceiling; their verdicts are adjusted for their number (BH)", "dim"
+            f"{numbers.plural(primary, 'primary verdict')} adjusted for their number (BH); others are not", "dim"
         )
     for sentence in flattery(results):
         yield plain(sentence, "dim")
@@ -196,7 +197,7 @@ def _comparisons(results: Results) -> Iterator[Table | Text]:
 
 def _columns(overlaps: bool) -> list[tuple[str, int]]:
     overlap = [("error overlap", 18)] if overlaps else []
-    return [("", 14), ("kappa", 18), ("difference", 22), ("McNemar", 7), *overlap, ("verdict", 15)]
+    return [("", 14), ("kappa", 18), ("difference", 22), ("McNemar", 7), *overlap, ("verdict", 24)]
 
 
 def _grid(overlaps: bool, rows: Sequence[Sequence[Text]]) -> Table:
@@ -227,10 +228,11 @@ def _comparison_row(results: Results, comparison: Comparison, overlaps: bool, wi
         else:
             text = estimate(numbers.coefficient(overlap.value), numbers.limits(overlap))
             cells.append(Text.assemble(text, (f" /{overlap.joint_errors}", "dim")))
-    name = said.name or "no verdict"
+    if said is None:
+        return [*cells, plain("")]
     needed = f" +{numbers.rough(said.items_needed)}" if said.items_needed else ""
     more = " *" if said.unadjusted else needed
-    return [*cells, Text.assemble((name, _VERDICT_STYLE.get(name, "dim")), (more, "dim"))]
+    return [*cells, Text.assemble((title(said), _VERDICT_STYLE.get(said.name or "", "dim")), (more, "dim"))]
 
 
 def _word_errors(results: Results) -> Iterator[Table | Text]:

@@ -18,7 +18,7 @@ from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.arms import Arm, matched, pairs_of
 from cascade_equivalence.study.cells import Cell
 from cascade_equivalence.study.conditions import is_control
-from cascade_equivalence.study.groups import Cells, Group, groups_of
+from cascade_equivalence.study.groups import POOLED, Cells, Group, groups_of
 from cascade_equivalence.study.records import StudyRecord, TaskRecord
 
 
@@ -26,8 +26,9 @@ from cascade_equivalence.study.records import StudyRecord, TaskRecord
 class Comparison:
     """Two arms on one task (or POOLED) and condition.
 
-    ceiling: two cascades on one LLM. family: a speech LLM against a cascade on its own language model; the verdicts of
-    these are adjusted for their number. reference: the ceiling it was held against, (left, right, κ).
+    verdict: of speech LLMs against cascades and of pairs that the study names; None on references. ceiling: two
+    cascades on one LLM. family: a speech LLM against a cascade on its own language model. primary: its verdict is one
+    of those adjusted for their number. reference: the ceiling it was held against, (left, right, κ).
     """
 
     task: str
@@ -36,9 +37,10 @@ class Comparison:
     right: str
     ceiling: bool
     pair: PairAgreement
-    verdict: Verdict
+    verdict: Verdict | None
     closed: bool
     family: bool = False
+    primary: bool = False
     reference: tuple[str, str, float] | None = None
 
 
@@ -56,12 +58,16 @@ def compare_arms(
     golds = [arm.name for arm in arms if arm.kind == "gold"]
     heard = [arm for arm in arms if arm.name not in withheld]
     pairs = [pair for pair in pairs_of(study.comparisons, arms) if pair[0] in heard and pair[1] in heard]
+    named = study.comparisons != "matched"
+    groups = groups_of(tasks)
+    primary = _primary(study, arms, groups)
+    ceilings: dict[tuple[str, str, str, str], PairAgreement | None] = {}
 
     def pair_of(group: Group, condition: str, left: Arm, right: Arm) -> PairAgreement | None:
         return cells.pair(group, *(cells.of(group, condition, arm.name) for arm in (left, right)))
 
     made: list[Comparison] = []
-    for group in groups_of(tasks):
+    for group in groups:
         read = cells.of(group, GOLD_CONDITION, golds[0]) if golds else None
         gold_arm = _gold_arm(group, read) if read else None
         for left, right in pairs:
@@ -69,9 +75,21 @@ def compare_arms(
                 pair = None if is_control(condition) else pair_of(group, condition, left, right)
                 if pair is None:
                     continue
-                held = "speech" in (left.kind, right.kind) and "gold" not in (left.kind, right.kind)
-                top = _ceiling(left, right, heard) if held else None
-                roof = pair_of(group, condition, *top) if top else None
+                said, top, roof = None, None, None
+                if _judged(left, right, named):
+                    top = _other_cascade(left, right, [(a, cells.of(group, condition, a.name)) for a in heard])
+                    if top is not None:
+                        key = (group.name, condition, right.name, top.name)
+                        if key not in ceilings:
+                            ceilings[key] = pair_of(group, condition, right, top)
+                        roof = ceilings[key]
+                    sides = [a for a in (left, right, top) if a is not None]
+                    said = verdict(
+                        pair,
+                        _held_against(pair, roof),
+                        gold_arm=gold_arm,
+                        interim=not all(_finished(cells.of(group, condition, a.name)) for a in sides),
+                    )
                 made.append(
                     Comparison(
                         task=group.name,
@@ -80,39 +98,75 @@ def compare_arms(
                         right=right.name,
                         ceiling=left.kind == right.kind == "cascade" and matched(left, right),
                         pair=pair,
-                        verdict=verdict(pair, _held_against(pair, roof), gold_arm=gold_arm),
+                        verdict=said,
                         closed=not any(t.open for t in group.tasks),
                         family=(left.kind, right.kind) == ("speech", "cascade") and matched(left, right),
-                        reference=_reference(top, roof),
+                        primary=(group.name, condition, left.name, right.name) in primary,
+                        reference=_reference(right, top, roof),
                     )
                 )
     return _adjusted(made)
 
 
-def _ceiling(left: Arm, right: Arm, arms: Sequence[Arm]) -> tuple[Arm, Arm] | None:
-    """The first two cascades on the language model of the speech LLM of a pair."""
-    speech = left if left.kind == "speech" else right
-    cascades = [arm for arm in arms if arm.kind == "cascade" and matched(arm, speech)]
-    return (cascades[0], cascades[1]) if len(cascades) > 1 else None
+def _judged(left: Arm, right: Arm, named: bool) -> bool:
+    """Whether a pair gets a verdict: a speech LLM against a cascade, or named by the study; gold is a reference."""
+    return (left.kind, right.kind) == ("speech", "cascade") or (named and "gold" not in (left.kind, right.kind))
+
+
+def _primary(study: StudyRecord, arms: Sequence[Arm], groups: Sequence[Group]) -> set[tuple[str, str, str, str]]:
+    """(task, condition, left, right) of the verdicts that are adjusted for their number.
+
+    Those that the study names as `primary`, or each speech LLM against the first cascade on its language model; on
+    clean speech, with the tasks pooled where they are.
+    """
+    pairs: Sequence[tuple[str, str]] | None = study.primary
+    if not pairs:
+        own = [(s, [c for c in arms if c.kind == "cascade" and matched(s, c)]) for s in arms if s.kind == "speech"]
+        pairs = [(speech.name, cascades[0].name) for speech, cascades in own if cascades]
+    names = {name: arm.name for arm in arms for name in (arm.name, *arm.same)}
+    pooled = [group for group in groups if group.name == POOLED] or groups
+    heard = [(group, [c for c in group.conditions if not is_control(c)]) for group in pooled]
+    return {
+        (group.name, "clean" if "clean" in conditions else conditions[0], names[left], names[right])
+        for group, conditions in heard
+        for left, right in pairs
+        if conditions and left in names and right in names
+    }
+
+
+def _other_cascade(left: Arm, right: Arm, cells: Sequence[tuple[Arm, list[Cell] | None]]) -> Arm | None:
+    """The most accurate other cascade on the language model of the cascade `right`; without gold labels the first."""
+    if right.kind != "cascade":
+        return None
+    others = [
+        (sum(int(cell.correct.sum()) for cell in found) / max(1, sum(cell.n for cell in found)), arm)
+        for arm, found in cells
+        if found and arm.kind == "cascade" and arm not in (left, right) and matched(arm, right)
+    ]
+    return max(others, key=lambda other: other[0])[1] if others else None
+
+
+def _finished(cells: Sequence[Cell] | None) -> bool:
+    return all(cell.n == cell.wanted for cell in cells or ())
 
 
 def _held_against(pair: PairAgreement, ceiling: PairAgreement | None) -> PairAgreement | float | None:
     """The ceiling as the rule takes it: paired on the same items; in an unfinished run, on others, a number."""
     if ceiling is None or ceiling.kappa.value is None:
-        return None
+        return ceiling
     return ceiling if ceiling.replicates.token == pair.replicates.token else ceiling.kappa.value
 
 
-def _reference(top: tuple[Arm, Arm] | None, roof: PairAgreement | None) -> tuple[str, str, float] | None:
+def _reference(right: Arm, top: Arm | None, roof: PairAgreement | None) -> tuple[str, str, float] | None:
     if top is None or roof is None or roof.kappa.value is None:
         return None
-    return top[0].name, top[1].name, roof.kappa.value
+    return right.name, top.name, roof.kappa.value
 
 
 def _adjusted(made: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """The comparisons with the verdicts of the family adjusted for their number (Benjamini–Hochberg)."""
-    adjusted = iter(family([c.verdict for c in made if c.family]))
-    return tuple(replace(c, verdict=next(adjusted)) if c.family else c for c in made)
+    """The comparisons with the primary verdicts adjusted for their number (Benjamini–Hochberg)."""
+    adjusted = iter(family([c.verdict for c in made if c.primary and c.verdict is not None]))
+    return tuple(replace(c, verdict=next(adjusted)) if c.primary and c.verdict is not None else c for c in made)
 
 
 def _gold_arm(group: Group, cells: list[Cell]) -> GoldArm | None:
