@@ -37,10 +37,10 @@ def main(args: argparse.Namespace) -> int:
 
     study, base = load_study(args.study, limit=args.limit)
     study = narrow(study, _names(args.arms), _names(args.tasks))
-    build_tasks(study, base)
     directory = args.out or Path("runs") / study.name
     console = Console(stderr=True)
     reporter = ConsoleReporter(console)
+    build_tasks(study, base, reporter.say)
     plan = build_plan(study, base, reporter.say)
     record(study, plan, directory)
     models = Models(plan, reporter)

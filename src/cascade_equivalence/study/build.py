@@ -14,28 +14,61 @@ from cascade_equivalence.systems.identity import Identity, digest_of, fingerprin
 from cascade_equivalence.systems.loading import Role, locate, place
 from cascade_equivalence.systems.prompting import Style, style_of
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
+from cascade_equivalence.tasks.forms import FORMS
 from cascade_equivalence.tasks.permute import permuted
+from cascade_equivalence.tasks.public.materialise import Wanted, materialise
+from cascade_equivalence.tasks.public.sets import other_set, public_set
+from cascade_equivalence.tasks.public.speech import speak
 from cascade_equivalence.tasks.task import Task, corpus_dir, load_task
 
 
-def build_tasks(study: Study, base: Path) -> tuple[Task, ...]:
-    """The tasks of a study with their items, then those with their options in other orders. Raises `UsageError`."""
+def build_tasks(study: Study, base: Path, say: Callable[[str], None] = lambda _: None) -> tuple[Task, ...]:
+    """The tasks of a study with their items, then those with their options in other orders.
+
+    Public data sets that are not in the cache are fetched, and texts that an arm is to hear are spoken, after saying
+    so. Raises `UsageError`.
+    """
     specs = [TaskSpec(task=spec) if isinstance(spec, str) else spec for spec in study.tasks]
-    tasks = [
-        load_task(
-            spec.title(),
-            None if spec.manifest is None else base / spec.manifest,
-            spec.where,
-            study.limit if spec.limit is None else min(spec.limit, study.limit or spec.limit),
-            spec.voice,
-        )
-        for spec in specs
-    ]
+    hears = any(arm.transcript is None for arm in study.arms.values())
+    tasks = [build_task(study, spec, base, say, hears) for spec in specs]
     names = [task.name for task in tasks]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"tasks: '{twice[0]}' is there twice; give one of them another name")
     orders = [study.permute if spec.permute is None else spec.permute for spec in specs]
     return (*tasks, *(variant for task, seeds in zip(tasks, orders, strict=True) for variant in permuted(task, seeds)))
+
+
+def build_task(study: Study, spec: TaskSpec, base: Path, say: Callable[[str], None], hears: bool) -> Task:
+    """One task of a study with its items; `hears` is whether their sound is needed."""
+    manifest, voice, form = None if spec.manifest is None else base / spec.manifest, spec.voice, spec.form
+    if form is not None and form not in FORMS:
+        raise UsageError(f"task '{spec.title()}': no form '{form}'; there are: {', '.join(FORMS)}")
+    if spec.dataset is not None:
+        wanted = dataset_of(spec, base)
+        manifest, voice, form = materialise(wanted, say), None, spec.form or wanted.chosen.form
+    limit = study.limit if spec.limit is None else min(spec.limit, study.limit or spec.limit)
+    task = load_task(spec.title(), manifest, spec.where, limit, voice, form)
+    if spec.dataset is not None and hears:
+        speak(task.items, task.name, say)
+    return task
+
+
+def dataset_of(spec: TaskSpec, base: Path) -> Wanted:
+    """The public data set that a task names. Raises `UsageError`."""
+    assert spec.dataset is not None
+    if isinstance(spec.dataset, str):
+        chosen = public_set(spec.dataset)
+    else:
+        asked = spec.dataset
+        chosen = other_set(
+            asked.hub,
+            {str(key): column for key, column in asked.columns.items()},
+            asked.split,
+            asked.revision,
+            asked.config,
+            tuple(asked.labels or ()),
+        )
+    return Wanted(chosen, base / spec.path if spec.path else None, spec.voice, spec.rows)
 
 
 def _conditions(
@@ -70,7 +103,7 @@ def build_plan(
 
     own: speech LLMs made in Python, by the name that arms give as `speech_llm`. Raises `UsageError` or `ModelError`.
     """
-    tasks = build_tasks(study, base)
+    tasks = build_tasks(study, base, say)
     conditions, own_conditions = _conditions(study, tasks, base)
     builder = _Builder(study, say, own or {})
     arms, same = _distinct(builder, {name: builder.arm(name, spec) for name, spec in study.arms.items()})

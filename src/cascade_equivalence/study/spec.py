@@ -82,17 +82,33 @@ class ArmSpec(_Strict):
         return self
 
 
-class TaskSpec(_Strict):
-    """A shipped task (`task`) or one of one's own (`manifest`) with what is particular to it.
+class HubSpec(_Strict):
+    """Any data set on the hub: its columns by what they are read as; `labels` names integer labels in order."""
 
-    `name` gives the wording if it is one of the shipped forms'; `voice` speaks text items. `conditions`, `limit` and
-    `permute` stand for the study's own on this task.
+    hub: str
+    columns: dict[Literal["id", "text", "audio", "label", "question", "choices", "speaker", "group"], str]
+    revision: str | None = None
+    config: str | None = None
+    split: str = "test"
+    labels: list[str] | None = Field(default=None, min_length=2)
+
+
+class TaskSpec(_Strict):
+    """A shipped task (`task`), one of one's own (`manifest`) or a public one (`dataset`), with settings of its own.
+
+    `form` names the wording (default: `name`, if it is one of the shipped forms'); `voice` speaks text items. `path` is
+    a local folder in place of the hub, `rows` the number of rows to expect there. `conditions`, `limit` and `permute`
+    stand for the study's own on this task.
     """
 
     task: str | None = None
     manifest: Path | None = None
+    dataset: str | HubSpec | None = None
+    path: Path | None = None
+    rows: int | None = Field(default=None, ge=1)
     voice: str | None = None
     name: str | None = None
+    form: str | None = None
     where: dict[str, Any] = Field(default_factory=dict)
     conditions: list[str] | None = Field(default=None, min_length=1, max_length=300)
     limit: int | None = Field(default=None, ge=1)
@@ -100,15 +116,23 @@ class TaskSpec(_Strict):
 
     @model_validator(mode="after")
     def _one_source(self) -> TaskSpec:
-        if (self.task is None) == (self.manifest is None):
-            raise ValueError("an entry of tasks has exactly one of task: <shipped task>, manifest: <file>")
-        if self.task is not None and (self.name is not None or self.voice is not None):
-            raise ValueError(f"task '{self.task}' ships with its name and speech; name: and voice: are for a manifest")
+        if sum(value is not None for value in (self.task, self.manifest, self.dataset)) != 1:
+            raise ValueError(
+                "an entry of tasks has exactly one of task: <shipped task>, manifest: <file>, dataset: <public one>"
+            )
+        if self.task is not None and (self.name is not None or self.voice is not None or self.form is not None):
+            raise ValueError(
+                f"task '{self.task}' ships with its name, words and speech; name:, form: and voice: are for a manifest"
+            )
+        if self.dataset is None and (self.path is not None or self.rows is not None):
+            raise ValueError("path: and rows: are for a data set (dataset: …); a manifest is named by manifest:")
         return self
 
     def title(self) -> str:
         """Its name in tables."""
-        return self.name or self.task or (self.manifest.stem if self.manifest else "")
+        if isinstance(self.dataset, HubSpec):
+            return self.name or self.dataset.hub.rpartition("/")[2]
+        return self.name or self.task or self.dataset or (self.manifest.stem if self.manifest else "")
 
 
 class Pairs(_Strict):
@@ -243,10 +267,10 @@ def _explain(error: ValidationError) -> str:
     """The first thing that is wrong, in words."""
     found = error.errors()
     first = found[0]
-    if first["type"] == "string_type":
+    for error_at, one in enumerate(found):
         # A mapping where a name would do as well: what is wrong in the mapping tells more.
-        inside = [e for e in found if e["loc"][:-1] != first["loc"][:-1] or e["type"] == "value_error"]
-        first = next((e for e in inside if e["loc"][: len(first["loc"]) - 1] == first["loc"][:-1]), first)
+        if error_at and first["type"] == "string_type" and one["loc"][: len(first["loc"]) - 1] == first["loc"][:-1]:
+            first = one if one["loc"][:-1] != first["loc"][:-1] or one["type"] == "value_error" else first
     place = ".".join(str(part) for part in first["loc"] if not _is_type_name(part))
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
@@ -259,7 +283,9 @@ def _explain(error: ValidationError) -> str:
 
 
 def _is_type_name(part: Any) -> bool:
-    return part in {"str", "TaskSpec", "Pairs", "Of", "literal['matched']"} or str(part).startswith("function-after[")
+    return part in {"str", "TaskSpec", "HubSpec", "Pairs", "Of", "literal['matched']"} or str(part).startswith(
+        "function-after["
+    )
 
 
 def _fields_at(location: tuple[Any, ...]) -> set[str]:

@@ -62,12 +62,15 @@ def load_task(
     where: Mapping[str, Any] | None = None,
     limit: int | None = None,
     voice: str | None = None,
+    form: str | None = None,
 ) -> Task:
     """A shipped task by name, or a user's `manifest` under any name.
 
     A manifest named after one of the forms (`topic`, …) gets that form's wording, any other the general wording; its
     examples are its own rows of split `shot`. `limit` keeps the first n evaluated items, every label equally
-    represented as far as it goes. Items without audio are spoken by `voice`, where given.
+    represented as far as it goes. Items without audio are spoken by `voice`, where given. `form` names the wording
+    instead of `name`; where the manifest has no development items, that form's shipped ones serve, if they have the
+    same labels.
 
     Raises `UsageError` for an unknown name or an unusable manifest.
     """
@@ -77,20 +80,36 @@ def load_task(
     rows = read_manifest(path, where)
     if voice:
         rows = tuple(row if row.audio else replace(row, voice=voice, speaker=row.speaker or voice) for row in rows)
-    form = FORMS[name] if name in FORMS else _general_form(name, rows)
-    if manifest is not None:
-        form = replace(form, shots=tuple(item.id for item in rows if item.split == "shot"))
+    worded = FORMS[form or name] if (form or name) in FORMS else _general_form(name, rows)
+    own_shots = tuple(item.id for item in rows if item.split == "shot")
     items = tuple(item for item in rows if item.split not in ("dev", "shot"))
     dev = tuple(item for item in rows if item.split in ("dev", "shot"))
+    if form is not None and not dev and items:
+        dev = _shipped_dev(form, items[0])
+        own_shots = worded.shots if dev else ()
+    if manifest is not None:
+        worded = replace(worded, name=name, shots=own_shots)
     for item in dev:
         if item.split == "shot" and not (item.text and item.label):
             raise UsageError(f"{path}: item '{item.id}' is to be shown as an example; it needs a text and a label")
     if not items:
         raise UsageError(f"{path}: every item is a development item; nothing to evaluate")
-    if form.kind != "open" and any(len(item.choices) < 2 for item in items):
+    if worded.kind != "open" and any(len(item.choices) < 2 for item in items):
         short = next(item.id for item in items if len(item.choices) < 2)
         raise UsageError(f"{path}: item '{short}' has fewer than two choices, task '{name}' needs them")
-    return Task(name, form, _balanced(items, limit), dev)
+    return Task(name, worded, _balanced(items, limit), dev)
+
+
+def _shipped_dev(form: str, item: Item) -> tuple[Item, ...]:
+    """The shipped development items of a form, if they ask for the same labels in the same order as `item`."""
+    if form not in shipped_tasks():
+        return ()
+    rows = read_manifest(corpus_dir() / f"{form}.jsonl")
+    dev = tuple(row for row in rows if row.split in ("dev", "shot"))
+    same = FORMS[form].kind != "labels" or all(
+        [c.label for c in row.choices] == [c.label for c in item.choices] for row in dev
+    )
+    return dev if same else ()
 
 
 def _general_form(name: str, items: tuple[Item, ...]) -> Form:
