@@ -73,7 +73,7 @@ def test_a_self_cascade_can_be_kept_without_its_speech_llm(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"task": "topic", "foo": 1}, "unknown key 'tasks.0.foo'; valid keys: conditions, limit, manifest"),
+        ({"task": "topic", "foo": 1}, "unknown key 'tasks.0.foo'; valid keys: conditions, dataset, form, limit"),
         ({}, "tasks.0: an entry of tasks has exactly one of task"),
         ({"task": "topic", "manifest": "m.jsonl"}, "exactly one of task"),
         ({"task": "topic", "name": "x"}, "task 'topic' ships with its name"),
