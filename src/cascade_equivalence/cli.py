@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from cascade_equivalence import __version__, commands
 from cascade_equivalence.errors import CeqError
+from cascade_equivalence.reading.terminal import message
 
 DESCRIPTION = "Measure whether a speech LLM is more than the ASR → LLM cascade that shares its backbone."
 EPILOG = """examples:
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = args.main(args)
     except CeqError as error:
-        print(f"ceq {args.command}: {error}", file=sys.stderr)
+        print(f"ceq {args.command}: {message(error)}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print(f"ceq {args.command}: interrupted; what was committed is kept", file=sys.stderr)
@@ -53,7 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except OSError as error:
-        print(f"ceq {args.command}: {error}", file=sys.stderr)
+        print(f"ceq {args.command}: {message(error)}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print(f"ceq {args.command}: out of memory; what was committed is kept", file=sys.stderr)
         return 1
     return status
 

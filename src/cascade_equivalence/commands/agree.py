@@ -38,11 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--left-key", metavar="K", help="field of LEFT to compare (dotted for nested fields)")
     parser.add_argument("--right-key", metavar="K", help="field of RIGHT to compare")
     parser.add_argument("--gold-key", metavar="K", help="field with the gold label")
-    parser.add_argument("--id-key", metavar="K", help="field with the item's id")
+    parser.add_argument("--id-key", metavar="K", help="field with the item's id ('#': the row's number)")
     parser.add_argument(
         "--graded",
         action="store_true",
-        help="the fields say right or wrong (true/false, 1/0) instead of labels",
+        help="the fields say right or wrong (true/false, 1/0, C/I) instead of labels",
+    )
+    parser.add_argument(
+        "--failed",
+        choices=("out", "invalid"),
+        default="out",
+        help="samples of a log that ended in an error: leave them out (default), or count them as INVALID",
     )
     parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap (default: 10000)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
@@ -66,11 +72,21 @@ def main(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise UsageError(f"--seed must not be negative, got {args.seed}")
 
-    from ..agreement import compare, verdict
-    from ..logs import join, read
+    from dataclasses import replace
 
-    left = read(args.left, key=args.left_key, gold_key=args.gold_key, id_key=args.id_key)
-    right = read(args.right, key=args.right_key, gold_key=args.gold_key, id_key=args.id_key)
+    from ..agreement import compare, verdict
+    from ..logs import join, read, read_pair
+    from ..reading.terminal import json_line, plain_lines
+
+    left, right = read_pair(
+        args.left,
+        args.right,
+        left_key=args.left_key,
+        right_key=args.right_key,
+        gold_key=args.gold_key,
+        id_key=args.id_key,
+        failed=args.failed,
+    )
     gold = None
     if args.gold is not None:
         gold = read(args.gold, gold_key=args.gold_key, id_key=args.id_key, only_gold=True)
@@ -90,10 +106,12 @@ def main(args: argparse.Namespace) -> int:
         margin=args.margin,
     )
     said = verdict(pair, args.ceiling)
+    if joined.free_texts and not args.graded:
+        said = replace(said, name=None, kind=None, better=None, towards=None, why_none=joined.notes["free_texts"])
     if args.json:
-        print(json.dumps(_object(pair, said, joined, left, right), ensure_ascii=False, allow_nan=False))
+        print(json_line(_object(pair, said, joined, left, right)))
     else:
-        print(_summary(pair, said, joined, left, right))
+        print(plain_lines(_summary(pair, said, joined, left, right)))
     return 0
 
 
@@ -102,22 +120,20 @@ def _graded(predictions: Predictions) -> Predictions:
     from dataclasses import replace
 
     from ..errors import UsageError
+    from ..reading.terminal import short
+    from ..reading.values import grade
 
-    words = {
-        "true": "true",
-        "1": "true",
-        "C": "true",
-        "false": "false",
-        "0": "false",
-        "I": "false",
-        None: None,
-    }
-    strange = {p for p in predictions.predictions if p not in words}
-    if strange:
-        shown = ", ".join(sorted(map(str, strange))[:5])
-        raise UsageError(f"{predictions.path}: --graded expects true/false or 1/0, there is: {shown}")
-    graded = [words[p] for p in predictions.predictions]
-    return replace(predictions, predictions=graded, gold=["true"] * len(predictions), notes=())
+    words = {True: "true", False: "false", None: None}
+    graded: list[str | None] = []
+    for said in predictions.predictions:
+        try:
+            graded.append(words[grade(said)])
+        except ValueError:
+            raise UsageError(
+                f"{predictions.path}: --graded expects true/false, 1/0 or C/I, there is: {short(said)}"
+                + (" (partly right, which is neither)" if said in ("P", "p") else "")
+            ) from None
+    return replace(predictions, predictions=graded, gold=["true"] * len(predictions), right=None, graded=True)
 
 
 def _object(

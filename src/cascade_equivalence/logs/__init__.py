@@ -2,6 +2,6 @@
 
 from .join import Joined, join
 from .predictions import Predictions
-from .read import read
+from .read import read, read_pair
 
-__all__ = ["Joined", "Predictions", "join", "read"]
+__all__ = ["Joined", "Predictions", "join", "read", "read_pair"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from .grades import OTHER, command, judged
 from .predictions import Predictions, named
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ class Joined:
     unmatched: dict[str, list[str]]
     """Per file (left, right, gold) the ids that the other files lack."""
     notes: dict[str, str]
+    free_texts: bool = False
+    """Whether the answers are texts of their own, of which two that say the same are still not equal."""
+
+
+_MOST_ALIKE = 0.1
+_FEWEST_FREE = 10
 
 
 def join(left: Predictions, right: Predictions, gold: Predictions | None = None) -> Joined:
@@ -37,6 +44,7 @@ def join(left: Predictions, right: Predictions, gold: Predictions | None = None)
     """
     import numpy as np
 
+    left, right, epochs = _same_epochs(left, right)
     place = {i: n for n, i in enumerate(right.ids)}
     rows = [(n, place[i]) for n, i in enumerate(left.ids) if i in place]
     if not rows:
@@ -49,6 +57,13 @@ def join(left: Predictions, right: Predictions, gold: Predictions | None = None)
     golds = _gold(ids, rows, left, right, gold, unmatched)
     a = [left.predictions[n] for n, _ in rows]
     b = [right.predictions[n] for _, n in rows]
+    free = _free_texts(a, b)
+    grades = tuple(
+        None if file.right is None else [file.right[pair[side]] for pair in rows]
+        for side, file in enumerate((left, right))
+    )
+    found = judged((a, b), golds, (grades[0], grades[1]), (left, right), gold is not None)
+    a, b, golds = found.left, found.right, found.gold
     seen: set[str | None] = {*a, *b, *(golds or ())}
     labels = tuple(sorted(x for x in seen if x is not None))
     code: dict[str | None, int] = {x: n for n, x in enumerate(labels)} | {None: -1}
@@ -56,9 +71,15 @@ def join(left: Predictions, right: Predictions, gold: Predictions | None = None)
     for side, file in (("left", left), ("right", right), ("gold_file", gold)):
         if file is not None and file.notes:
             notes[side] = "; ".join(file.notes)
-    if golds is not None and not {*a, *b}.intersection(g for g in golds if g is not None):
-        notes["labels"] = "no prediction equals any gold label: do the files name their labels alike?"
-    folded = Counter(x.casefold() for x in labels)
+    notes |= found.notes | epochs
+    if free:
+        way = command(left, right)
+        notes["free_texts"] = (
+            f"the answers are free texts ({len({x for x in (*a, *b) if x is not None})} labels on {len(ids)} items): "
+            "whether two of them say the same does not show in their letters"
+            + (f"; compare right and wrong with {way}" if way else "; compare graded answers (--graded)")
+        )
+    folded = Counter(x.casefold() for x in labels if x != OTHER)
     if len(folded) < len(labels):
         alike = [x for x in labels if folded[x.casefold()] > 1]
         notes["case"] = f"labels that differ in case only count as different: {named(alike)}"
@@ -75,6 +96,29 @@ def join(left: Predictions, right: Predictions, gold: Predictions | None = None)
         clusters=_clusters(rows, left, right),
         unmatched=unmatched,
         notes=notes,
+        free_texts=free,
+    )
+
+
+def _same_epochs(left: Predictions, right: Predictions) -> tuple[Predictions, Predictions, dict[str, str]]:
+    """Where one log has several epochs and the other one, the other's is the first."""
+    if left.epochs == right.epochs or {left.format, right.format} != {"inspect"}:
+        return left, right, {}
+    once = [f"{i}#1" for i in (right if left.epochs else left).ids]
+    several = left if left.epochs else right
+    note = {"epochs": f"{several.path} has several epochs and the other file one: the first epoch is compared"}
+    kept = replace(several, groups=None)
+    return (kept, replace(right, ids=once), note) if left.epochs else (replace(left, ids=once), kept, note)
+
+
+def _free_texts(left: list[str | None], right: list[str | None]) -> bool:
+    """Whether most answers are there once only, and hardly ever the same in both files."""
+    given = [x for x in (*left, *right) if x is not None]
+    both = [(x, y) for x, y in zip(left, right, strict=True) if x is not None and y is not None]
+    return (
+        len(both) >= _FEWEST_FREE
+        and len(set(given)) > len(given) / 2
+        and sum(x == y for x, y in both) <= _MOST_ALIKE * len(both)
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..errors import UsageError
+from ..reading.terminal import short
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Predictions:
 
     path: str
     format: str
-    """Which tool wrote it: jsonl, csv, parquet, lm-eval, lmms-eval, inspect or voicebench."""
+    """Which tool wrote it: jsonl, csv, parquet, lm-eval, lmms-eval, inspect, voicebench or opencompass."""
     ids: list[str]
     predictions: list[str | None]
     """None is INVALID."""
@@ -23,6 +24,20 @@ class Predictions:
     groups: list[str | None] | None = None
     """Which items belong together, if the file says so."""
     notes: tuple[str, ...] = field(default=())
+    right: list[bool | None] | None = None
+    """What the file itself says of each answer: right, wrong, or nothing; None where it has no such field."""
+    grade: str | None = None
+    """The field that `right` was read from, as `--left-key` names it."""
+    partial: int = 0
+    """Answers that the file itself calls partly right, which is neither."""
+    chosen: bool = False
+    """Whether the user named the fields: then the file's own grades are compared with, and change nothing."""
+    graded: bool = False
+    """Whether the predictions are "true" and "false", right and wrong."""
+    scorers: tuple[str, ...] = ()
+    """Names of the scorers in an inspect_ai log."""
+    epochs: bool = False
+    """Whether items were answered several times: ids then end in `#` and the epoch."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -45,5 +60,5 @@ def checked(predictions: Predictions) -> Predictions:
 def named(ids: Iterable[str], most: int = 5) -> str:
     """A few ids for a message, and how many more there are."""
     every = list(ids)
-    shown = ", ".join(f"{i[:57]}…" if len(i) > 60 else i for i in every[:most])
+    shown = ", ".join(short(i, 60) for i in every[:most])
     return shown if len(every) <= most else f"{shown} and {len(every) - most} more"

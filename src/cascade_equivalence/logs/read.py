@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..errors import UsageError
-from .inspect_log import from_archive, from_samples, is_inspect
+from ..reading import json_text
+from ..reading.terminal import short
+from ..reading.text import bounded, decoded, opened
+from .csv_table import csv_rows
+from .entry import Row
+from .inspect_log import from_archive, from_document, is_inspect
+from .json_tables import rows_of
 from .predictions import Predictions
-from .rows import Row, Wanted, from_rows
+from .rows import Failed, Wanted, from_rows
 
+MOST_DOCUMENT = 1 << 28
+"""Bytes of one JSON document."""
+MOST_ARCHIVE = 1 << 30
+"""Bytes of one archive."""
 _HEAD = 1 << 16
 
 
@@ -23,128 +32,161 @@ def read(
     gold_key: str | None = None,
     id_key: str | None = None,
     only_gold: bool = False,
+    scorer: str | None = None,
+    failed: Failed = "out",
     by_condition: bool = False,
 ) -> Predictions:
-    """The predictions in a file: JSONL, CSV, Parquet, lm-eval, lmms-eval, inspect_ai or VoiceBench.
+    """The predictions in a file: JSONL, CSV, Parquet, lm-eval, lmms-eval, inspect_ai or VoiceBench; text also gzipped.
 
-    key, gold_key, id_key: (dotted) fields to read instead of the format's own. only_gold: a file of gold
-    labels, which needs no predictions. by_condition: rows may say the same id under several tasks and conditions; ids
-    become task/id/condition, of these what a row has.
+    key, gold_key, id_key: (dotted) fields to read instead of the format's own; the id `#` is the row's number.
+    only_gold: a file of gold labels, which needs no predictions. scorer: the one to read of an inspect_ai log.
+    by_condition: rows may say an id under several tasks and conditions; ids become task/id/condition, of these what
+    a row has. failed: what to do with samples that ended in an error: leave them out, or count them as INVALID.
     Raises UsageError if the file cannot be read, is of no known format, or holds an id twice.
     """
-    wanted = Wanted(key, gold_key, id_key, only_gold, by_condition)
+    wanted = Wanted(key, gold_key, id_key, only_gold, scorer, failed, by_condition)
     name = str(path)
     try:
-        with Path(path).open("rb") as stream:
-            head = stream.read(_HEAD)
-        if head[:4] == b"PAR1":
-            return from_rows(_parquet_rows(name), name, "parquet", wanted)
-        if head[:4] == b"PK\x03\x04":
-            return from_archive(Path(path).read_bytes(), name, wanted)
-        return _text(Path(path), head, wanted)
+        with opened(Path(path)) as stream:
+            head = stream.peek(_HEAD)[:_HEAD]
+            if head[:4] == b"PAR1":
+                return from_rows(_parquet_rows(name), name, "parquet", wanted)
+            if head[:4] == b"PK\x03\x04":
+                return from_archive(bounded(stream, name, MOST_ARCHIVE), name, wanted)
+            return _text(stream, head, name, wanted)
     except FileNotFoundError:
         raise UsageError(f"{name}: no such file") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{name}: neither text (UTF-8) nor a known binary format") from None
     except RecursionError:
         raise UsageError(f"{name}: nested too deeply to be a prediction file") from None
-    except OSError as error:
-        raise UsageError(f"{name}: cannot be read ({error.strerror or error})") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
-def _text(path: Path, head: bytes, wanted: Wanted) -> Predictions:
-    name = str(path)
-    if b"\x00" in head:
+def read_pair(
+    left: str | Path, right: str | Path, *, left_key: str | None = None, right_key: str | None = None, **options: Any
+) -> tuple[Predictions, Predictions]:
+    """Two prediction files. Of two inspect_ai logs the same scorer is read, by name, where they have one in common."""
+    a, b = read(left, key=left_key, **options), read(right, key=right_key, **options)
+    if not (a.scorers and b.scorers) or a.scorers[0] == b.scorers[0] or left_key or right_key:
+        return a, b
+    common = [name for name in a.scorers if name in b.scorers]
+    if not common:
+        words = f"the two logs have no scorer in common ({short(a.scorers[0])}, {short(b.scorers[0])})"
+        return replace(a, notes=(*a.notes, words)), b
+    return read(left, scorer=common[0], **options), read(right, scorer=common[0], **options)
+
+
+def _text(stream: BinaryIO, head: bytes, name: str, wanted: Wanted) -> Predictions:
+    utf16 = head[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if b"\x00" in head and not utf16:
         raise UsageError(f"{name}: neither text (UTF-8) nor a known binary format")
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = (head[2:].replace(b"\x00", b"") if utf16 else head.removeprefix(b"\xef\xbb\xbf")).lstrip()
     if not start and len(head) < _HEAD:
         raise UsageError(f"{name}: the file is empty")
     if start[:1] not in (b"{", b"["):
-        return from_rows(_csv_rows(path), name, "csv", wanted)
-    first_line = start.split(b"\n", 1)[0]
-    if start[:1] == b"{" and (b"\n" in start or len(head) < _HEAD) and _parses(first_line):
-        document = json.loads(first_line)
-        if is_inspect(document):
-            return from_samples(iter(document["samples"] or []), name, wanted)
-        return _jsonl(path, wanted)
-    return _document(path, wanted)
+        return from_rows(csv_rows(stream, name), name, "csv", wanted)
+    # JSON lines are told from one document by the first line, which is an object of its own.
+    if start[:1] == b"{" and b"\n" in start and _is_object(start.split(b"\n", 1)[0]):
+        return _jsonl(stream, name, wanted)
+    if start[:1] == b"{" and b"\n" not in start and len(head) == _HEAD and not utf16:
+        return _long_first_line(stream, name, wanted)
+    return _document(bounded(stream, name, MOST_DOCUMENT), name, wanted)
 
 
-def _parses(line: bytes) -> bool:
+def _is_object(line: bytes) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
-
-
-def _jsonl(path: Path, wanted: Wanted) -> Predictions:
-    notes: list[str] = []
-    predictions = from_rows(_json_lines(path, notes), str(path), "jsonl", wanted)
-    if not notes:
-        return predictions
-    return Predictions(**{**vars(predictions), "notes": (*predictions.notes, *notes)})
-
-
-def _json_lines(path: Path, notes: list[str]) -> Iterator[tuple[int, Row]]:
-    """Numbered JSON objects; a last line that was cut off is left out and noted."""
-    broken: tuple[int, str] | None = None
-    with path.open(encoding="utf-8-sig", errors="strict") as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            if broken is not None:
-                raise UsageError(f"{path}, line {broken[0]}: not JSON ({broken[1]})")
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                broken = number, str(error)
-                continue
-            if not isinstance(row, Mapping):
-                raise UsageError(f"{path}, line {number}: a JSON object is expected, not {type(row).__name__}")
-            yield number, row
-    if broken is not None:
-        notes.append(f"{path}: the last line ({broken[0]}) was cut off and is left out")
-
-
-def _document(path: Path, wanted: Wanted) -> Predictions:
-    """A whole JSON document: an inspect_ai log or a list of rows."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        return isinstance(json_text.parse(line.decode("utf-8", "replace")), dict)
     except ValueError as error:
-        if isinstance(error, UnicodeDecodeError):
-            raise
-        raise UsageError(f"{path}: neither JSON lines nor a JSON document ({error})") from None
-    if is_inspect(document):
-        return from_samples(iter(document["samples"] or []), str(path), wanted)
-    if isinstance(document, list) and all(isinstance(row, Mapping) for row in document):
-        return from_rows(enumerate(document, start=1), str(path), "json", wanted)
-    if isinstance(document, Mapping) and "id" in document:
-        return from_rows([(1, document)], str(path), "json", wanted)
-    raise UsageError(f"{path}: a JSON document of no known format; expected rows with id and prediction")
+        # A lone surrogate or a key named twice is an object all the same, and its line is to be named.
+        return "surrogate" in str(error) or "is there twice" in str(error)
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    with path.open(encoding="utf-8-sig", errors="strict", newline="") as stream:
-        header = stream.readline()
-        delimiter = max(",\t;", key=header.count)
-        names = next(csv.reader([header], delimiter=delimiter), [])
-        if len(names) < 2:
-            raise UsageError(
-                f"{path}: of no known format (JSON lines, CSV with a header, Parquet, inspect_ai, lm-eval)"
-            )
-        try:
-            reader = csv.reader(stream, delimiter=delimiter, strict=True)
-            for number, cells in enumerate(reader, start=2):
-                if not cells:
-                    continue
-                if len(cells) != len(names):
-                    raise UsageError(f"{path}, row {number}: {len(cells)} cells under {len(names)} headings")
-                yield number, dict(zip(names, cells, strict=True))
-        except csv.Error as error:
-            raise UsageError(f"{path}: not readable as CSV ({error})") from None
+def _long_first_line(stream: BinaryIO, name: str, wanted: Wanted) -> Predictions:
+    first = stream.readline(MOST_DOCUMENT + 1)
+    rest = stream.readline(1 << 20)
+    if rest.strip() and _is_object(first):
+        return _jsonl(_Chained(first + rest, stream), name, wanted)  # type: ignore[arg-type]
+    return _document(first + rest + bounded(stream, name, MOST_DOCUMENT - min(len(first), MOST_DOCUMENT)), name, wanted)
 
 
-def _parquet_rows(path: str) -> Iterator[tuple[int, Row]]:
+class _Chained:
+    """Lines that were read already, then the stream's."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head, self._stream = head, stream
+
+    def readline(self, most: int) -> bytes:
+        if not self._head:
+            return self._stream.readline(most)
+        end = self._head.find(b"\n") + 1
+        if not end:
+            line, self._head = self._head + self._stream.readline(most), b""
+            return line
+        line, self._head = self._head[:end], self._head[end:]
+        return line
+
+
+def _jsonl(stream: BinaryIO, name: str, wanted: Wanted) -> Predictions:
+    lines = json_text.json_lines(stream, name)
+    first = next(lines)
+    if isinstance(first[1], dict) and is_inspect(first[1]):
+        return from_document(first[1], name, wanted)
+    notes: list[str] = []
+
+    def rows() -> Iterator[tuple[int, Row]]:
+        """Numbered objects; a last line that was cut off is left out and noted."""
+        broken: tuple[int, ValueError] | None = None
+        for number, row in (item for part in ([first], lines) for item in part):
+            if broken is not None:
+                raise _not_json(name, *broken)
+            if isinstance(row, ValueError):
+                if "surrogate" in str(row) or "twice" in str(row) or "deeply" in str(row):
+                    raise _not_json(name, number, row)
+                broken = number, row
+                continue
+            yield number, row
+        if broken is not None:
+            notes.append(f"{name}: the last line ({broken[0]}) was cut off and is left out")
+
+    predictions = from_rows(rows(), name, "jsonl", wanted)
+    return replace(predictions, notes=(*predictions.notes, *notes)) if notes else predictions
+
+
+def _not_json(name: str, number: int, error: ValueError) -> UsageError:
+    return UsageError(f"{name}, line {number}: not JSON ({error})")
+
+
+def _document(data: bytes, name: str, wanted: Wanted) -> Predictions:
+    """A whole JSON document: an inspect_ai log or a table; or several objects one after the other."""
+    text = decoded(data, name)
+    try:
+        documents = list(json_text.parse_several(text))
+    except ValueError as error:
+        raise UsageError(f"{name}: neither JSON lines nor a JSON document ({error})") from None
+    document = documents[0] if len(documents) == 1 else documents
+    if isinstance(document, dict) and is_inspect(document):
+        return from_document(document, name, wanted)
+    table = rows_of(document)
+    if table is None and document == []:
+        raise UsageError(f"{name}: no predictions in it")
+    if table is None:
+        raise UsageError(
+            f"{name}: a JSON document of no known format ({_shape(document)}); expected rows with id and prediction"
+        )
+    format, rows = table
+    return from_rows(enumerate(rows, start=1), name, format, wanted)
+
+
+def _shape(document: Any) -> str:
+    if isinstance(document, dict):
+        lists = [short(k, 40) for k, v in document.items() if isinstance(v, list)]
+        return f"an object with {', '.join(short(k, 40) for k in list(document)[:8])}" + (
+            f"; if the rows are in '{lists[0]}', save that list alone" if lists else ""
+        )
+    return "a list that holds other things than objects" if isinstance(document, list) else type(document).__name__
+
+
+def _parquet_rows(path: str) -> Iterable[tuple[int, Row]]:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -154,10 +196,14 @@ def _parquet_rows(path: str) -> Iterator[tuple[int, Row]]:
         ) from None
     try:
         number = 0
-        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=10_000):
+        file = pyarrow.parquet.ParquetFile(path)
+        names = file.schema_arrow.names
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UsageError(f"{path}: the column '{short(twice[0])}' is there twice; rename one of them")
+        for batch in file.iter_batches(batch_size=10_000):
             rows: list[dict[str, Any]] = batch.to_pylist()
             for row in rows:
                 number += 1
                 yield number, row
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UsageError(f"{path}: a damaged Parquet file ({error})") from None
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, TypeError, LookupError, MemoryError) as error:
+        raise UsageError(f"{path}: a damaged Parquet file ({' '.join(str(error).split())[:200]})") from None

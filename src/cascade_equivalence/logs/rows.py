@@ -5,22 +5,28 @@ Which tool wrote them shows in their fields; what each tool means by its fields 
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import UsageError
+from ..reading.terminal import short
+from ..reading.values import MISSING, field, grade, keys, label, text_label
+from .entry import Entry, Reader, Row
+from .harness import harness
 from .predictions import Predictions, checked
-from .values import INVALID_WORDS, MISSING, field, keys, label
+from .voicebench import is_voicebench, voicebench
 
-Row = Mapping[str, Any]
+Failed = Literal["out", "invalid"]
 
-# Where a gold label is looked for unless a key names it.
 GOLD_FIELDS = ("label", "gold", "target", "reference")
-_LETTERS = re.compile(r"[A-J]")
+"""Where a gold label is looked for unless a key names it."""
+GRADE_FIELDS = ("acc", "exact_match", "correct", "is_correct")
+"""Where a plain row says whether its answer is right."""
+ROW_NUMBER = "#"
+"""The id key that stands for the row's number."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +38,12 @@ class Wanted:
     id: str | None = None
     only_gold: bool = False
     """A file of gold labels: it needs no predictions."""
+    scorer: str | None = None
+    """The scorer to read of an inspect_ai log."""
+    failed: Failed = "out"
+    """What to do with samples that are no answers: leave them out, or count them as INVALID."""
     by_condition: bool = False
     """Ids become task/id/condition, of these what a row has."""
-
-
-@dataclass(slots=True)
-class _Entry:
-    id: Any
-    prediction: Any
-    gold: Any = MISSING
-    group: Any = MISSING
 
 
 def from_rows(rows: Iterable[tuple[int, Row]], path: str, format: str, wanted: Wanted) -> Predictions:
@@ -52,59 +54,69 @@ def from_rows(rows: Iterable[tuple[int, Row]], path: str, format: str, wanted: W
         raise UsageError(f"{path}: no predictions in it")
     notes: list[str] = []
     rows = chain([first], rows)
+    graded_by = None
     if _has(first[1], "doc_id", "filtered_resps") and wanted.prediction is None:
         format = "lm-eval" if "arguments" in first[1] else "lmms-eval"
-        entry, rows = _harness(rows, format, notes)
-    elif _has(first[1], "prompt", "response") and "id" not in first[1] and wanted.id is None:
+        entry, rows, graded_by = harness(rows, path, notes)
+    elif is_voicebench(first[1]) and not wanted.only_gold:
         format = "voicebench"
-        entry, rows = _voicebench(rows, wanted, notes)
+        entry, rows = voicebench(rows, wanted.prediction, wanted.gold, wanted.id, notes)
     else:
-        entry = _named_fields(first[1], path, wanted)
-    return _collect(rows, entry, path, format, wanted, notes)
+        graded_by = next((name for name in GRADE_FIELDS if _is_grade(first[1].get(name, MISSING))), None)
+        entry = _named_fields(first[1], path, wanted, graded_by)
+    return _collect(rows, entry, path, format, wanted, notes, graded_by)
 
 
 def _has(row: Row, *names: str) -> bool:
     return all(name in row for name in names)
 
 
+def _is_grade(value: Any) -> bool:
+    if value is MISSING or isinstance(value, Mapping | list):
+        return False
+    try:
+        return grade(value) is not None
+    except ValueError:
+        return False
+
+
 def _collect(
     rows: Iterable[tuple[int, Row]],
-    entry: Callable[[int, Row], _Entry],
+    entry: Reader,
     path: str,
     format: str,
     wanted: Wanted,
     notes: list[str],
+    graded_by: str | None,
 ) -> Predictions:
     ids: list[str] = []
     predictions: list[str | None] = []
-    gold: list[str | None] = []
+    golds: list[str | list[str] | None] = []
     groups: list[str | None] = []
-    several = 0
+    right: list[bool | None] = []
     for number, row in rows:
         e = entry(number, row)
         name = None if isinstance(e.id, (dict, list)) else _label(e.id, path, number, "id")
         if name is None:
-            raise UsageError(
-                f"{path}, row {number}: no id (fields: {', '.join(keys(row))}); name the field with --id-key"
-            )
+            raise UsageError(_no_id(path, number, row))
         if e.prediction is MISSING:
             raise UsageError(
-                f"{path}, row {number} (id {name}): no field {wanted.prediction or 'prediction'!r}; there are: "
-                f"{', '.join(keys(row))}. Name the field to compare with --left-key / --right-key"
+                f"{path}, row {number} (id {short(name)}): no field {short(wanted.prediction or 'prediction')!r}; "
+                f"there are: {', '.join(keys(row))}. Name the field to compare with --left-key / --right-key"
             )
         ids.append(name)
         predictions.append(_label(e.prediction, path, number, "prediction"))
-        if isinstance(e.gold, list) and len(e.gold) != 1 and wanted.gold is None:
-            several += 1
-            gold.append(None)
-        else:
-            gold.append(_label(e.gold, path, number, "gold label"))
+        golds.append(_gold(e.gold, path, number, wanted))
         groups.append(_label(e.group, path, number, "group"))
+        if graded_by is not None:
+            try:
+                right.append(None if e.right is MISSING else grade(e.right))
+            except ValueError as error:
+                notes.append(f"{graded_by} is a score ({short(error, 20)}), not right or wrong: it is not compared")
+                graded_by = None
+    predictions, gold, several = any_of(predictions, golds)
     if several:
-        notes.append(
-            f"{path}: {several} items have a list of accepted answers instead of one gold label; compare "
-            "graded answers (--graded) or name a gold field (--gold-key)"
-        )
+        notes.append(f"{several} items have several accepted answers: any of them counts, as the first one")
     return checked(
         Predictions(
             path=path,
@@ -114,42 +126,74 @@ def _collect(
             gold=gold if any(g is not None for g in gold) else None,
             groups=groups if any(g is not None for g in groups) else None,
             notes=tuple(notes),
+            right=right if graded_by is not None and any(r is not None for r in right) else None,
+            grade=graded_by,
+            chosen=wanted.prediction is not None or wanted.gold is not None,
         )
     )
+
+
+def _no_id(path: str, number: int, row: Row) -> str:
+    return (
+        f"{path}, row {number}: no id (fields: {', '.join(keys(row))}); name the field with --id-key, or give each row "
+        "an id. Where both files hold the same items in the same order, "
+        f"--id-key '{ROW_NUMBER}' takes the row's number"
+    )
+
+
+def any_of(
+    predictions: Sequence[str | None], golds: Sequence[str | list[str] | None]
+) -> tuple[list[str | None], list[str | None], int]:
+    """Where a gold is a list any of which will do, the first stands for all of them, in gold and prediction.
+
+    Returns both, and how many such lists there were.
+    """
+    answers, first, several = list(predictions), [], 0
+    for at, gold in enumerate(golds):
+        if isinstance(gold, list):
+            several += 1
+            if answers[at] in gold:
+                answers[at] = gold[0]
+            gold = gold[0]
+        first.append(gold)
+    return answers, first, several
+
+
+def _gold(value: Any, path: str, number: int, wanted: Wanted) -> str | list[str] | None:
+    if isinstance(value, list) and len(value) != 1 and wanted.gold is None:
+        words = [_label(one, path, number, "gold label") for one in value]
+        return [word for word in words if word is not None] or None
+    return _label(value, path, number, "gold label")
 
 
 def _label(value: Any, path: str, number: int, what: str) -> str | None:
     """`label`, short for text, with nothing to say of a missing field; a million rows share few labels."""
     if value is MISSING:
         return None
-    if type(value) is not str:
-        value = label(value, f"{path}, row {number}: the {what}")
-        return None if value is None else sys.intern(value)
-    text = value.strip()
-    if text in INVALID_WORDS:
-        return None
-    return text if what == "id" else sys.intern(text)
+    found = text_label(value) if type(value) is str else label(value, f"{path}, row {number}: the {what}")
+    return found if found is None or what == "id" else sys.intern(found)
 
 
-def _named_fields(first: Row, path: str, wanted: Wanted) -> Callable[[int, Row], _Entry]:
+def _named_fields(first: Row, path: str, wanted: Wanted, graded_by: str | None) -> Reader:
     """Fields by name: `id`, `prediction`, and `label`, `group` where there are any."""
     id_key = wanted.id or next((k for k in ("id", "doc_id") if k in first), "id")
     gold_key = wanted.gold or next((k for k in GOLD_FIELDS if k in first), None)
     if wanted.gold is not None and field(first, wanted.gold) is MISSING:
-        raise UsageError(f"{path}: no field {wanted.gold!r}; there are: {', '.join(keys(first))}")
+        raise UsageError(f"{path}: no field {short(wanted.gold)!r}; there are: {', '.join(keys(first))}")
     prediction_key = wanted.prediction or "prediction"
     if wanted.only_gold:
         prediction_key = gold_key = gold_key or prediction_key
         if field(first, gold_key) is MISSING:
             raise UsageError(f"{path}: no gold labels; there are the fields {', '.join(keys(first))}")
-        return lambda _, row: _Entry(field(row, id_key), None, field(row, gold_key))
+        return lambda n, row: Entry(_id(n, row, id_key), None, field(row, gold_key))
 
-    def entry(_: int, row: Row) -> _Entry:
-        return _Entry(
-            _trial(row, field(row, id_key)) if wanted.by_condition else field(row, id_key),
+    def entry(number: int, row: Row) -> Entry:
+        return Entry(
+            _trial(row, _id(number, row, id_key)) if wanted.by_condition else _id(number, row, id_key),
             field(row, prediction_key),
             MISSING if gold_key is None else field(row, gold_key),
             row.get("group", MISSING),
+            MISSING if graded_by is None else row.get(graded_by, MISSING),
         )
 
     return entry
@@ -168,100 +212,5 @@ def _trial(row: Row, item: Any) -> Any:
     return name
 
 
-def _harness(
-    rows: Iterable[tuple[int, Row]], format: str, notes: list[str]
-) -> tuple[Callable[[int, Row], _Entry], Iterable[tuple[int, Row]]]:
-    """lm-evaluation-harness and lmms-eval sample logs: `doc_id`, `target`, `filtered_resps`.
-
-    Multiple choice: one (log-likelihood, is-greedy) per choice, the first largest is the answer, as in the
-    tool's own `acc`. The choice's text is the label where all items have the same choices, else its position.
-    """
-    kept = list(rows)
-    filters = list(dict.fromkeys(row.get("filter") for _, row in kept))
-    if len(filters) > 1:
-        kept = [(n, row) for n, row in kept if row.get("filter") == filters[0]]
-        notes.append(f"several filters in the log ({', '.join(map(str, filters))}): read {filters[0]!r}")
-    texts = {_choices(row) for _, row in kept}
-    same = texts.pop() if len(texts) == 1 else None
-    if same is None and any(_is_scored(row) for _, row in kept):
-        notes.append("the items have different choices: labels are the choices' positions")
-
-    def entry(_: int, row: Row) -> _Entry:
-        responses, target = row["filtered_resps"], row.get("target", MISSING)
-        if not _is_scored(row):
-            return _Entry(row["doc_id"], responses, target)
-        scores = [float(response[0]) for response in responses]
-        best = max(range(len(scores)), key=scores.__getitem__)
-        place = int(target) if isinstance(target, (int, str)) and str(target).isdigit() else None
-        if same is None:
-            return _Entry(row["doc_id"], best, target)
-        gold = same[place] if place is not None and place < len(same) else target
-        return _Entry(row["doc_id"], same[best], gold)
-
-    return entry, kept
-
-
-def _is_scored(row: Row) -> bool:
-    responses = row["filtered_resps"]
-    return (
-        isinstance(responses, list)
-        and len(responses) > 1
-        and all(isinstance(r, list) and len(r) == 2 and _is_number(r[0]) for r in responses)
-    )
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def _choices(row: Row) -> tuple[str, ...] | None:
-    arguments = row.get("arguments")
-    if not _is_scored(row) or not isinstance(arguments, Mapping):
-        return None
-    texts = [str(a.get("arg_1", "")).strip() for a in arguments.values() if isinstance(a, Mapping)]
-    return tuple(texts) if len(texts) == len(row["filtered_resps"]) and all(texts) else None
-
-
-def _voicebench(
-    rows: Iterable[tuple[int, Row]], wanted: Wanted, notes: list[str]
-) -> tuple[Callable[[int, Row], _Entry], Iterable[tuple[int, Row]]]:
-    """VoiceBench responses: `prompt`, `response`, `reference`, no id, so row number and prompt are the id.
-
-    Where every reference is a letter, the letter is read from the response; a response without one is INVALID
-    (the tool itself puts a random letter there).
-    """
-    kept = list(rows)
-    references = [row.get("reference") for _, row in kept]
-    letters = all(isinstance(r, str) and _LETTERS.fullmatch(r.strip()) for r in references)
-    if letters:
-        notes.append("responses to multiple choice: the first stated letter is the label, else INVALID")
-
-    def entry(number: int, row: Row) -> _Entry:
-        chosen = row["response"] if wanted.prediction is None else field(row, wanted.prediction)
-        if letters and isinstance(chosen, str):
-            chosen = letter(chosen)
-        gold = row.get("reference", MISSING) if wanted.gold is None else field(row, wanted.gold)
-        return _Entry(f"{number}: {row['prompt']}", chosen, gold)
-
-    return entry, kept
-
-
-_STATED = (
-    re.compile(r"^\W*([A-J])\W*$", re.IGNORECASE),
-    re.compile(r"(?i:answer|option|choice)(?i:\s+is|\s+would be)?\s*:?\s*[\"'(\[*]*([A-J])\b"),
-    re.compile(r"^\W*([A-J])[.,:)\]]", re.IGNORECASE),
-    re.compile(r"[(\[]([A-J])[)\]]"),
-)
-
-
-def letter(response: str) -> str | None:
-    """The letter A … J that a free response states as its answer, or None; never a guess."""
-    for pattern in _STATED:
-        found = pattern.search(response)
-        if found:
-            return found.group(1).upper()
-    return None
+def _id(number: int, row: Row, key: str) -> Any:
+    return number if key == ROW_NUMBER and key not in row else field(row, key)

@@ -47,8 +47,10 @@ class _Again(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        found = self._head[: len(buffer)] or self._stream.read(len(buffer))
+        # All that is asked for, so that one look at the start sees more than what was read already.
+        found = self._head[: len(buffer)]
         self._head = self._head[len(buffer) :]
+        found += self._stream.read(len(buffer) - len(found))
         buffer[: len(found)] = found
         return len(found)
 
