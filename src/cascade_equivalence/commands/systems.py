@@ -62,11 +62,18 @@ def _match(args: argparse.Namespace) -> int:
     import sys
     from dataclasses import asdict
 
+    from cascade_equivalence.systems.identity import fingerprint
     from cascade_equivalence.systems.loading import locate
     from cascade_equivalence.systems.match import Weights, match
 
-    left, right = (locate(name, lambda line: print(line, file=sys.stderr)) for name in args.what[1:])
-    found = match(Weights(left, args.left_prefix), Weights(right, args.right_prefix))
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    left, right = (locate(name, say) for name in args.what[1:])
+    for directory in (left, right):
+        # Equal hashes spare the comparison, which takes longer.
+        fingerprint(directory, say)
+    found = match(Weights(left, args.left_prefix), Weights(right, args.right_prefix), say)
     if args.json:
         print(json.dumps(asdict(found), indent=1))
         return 0

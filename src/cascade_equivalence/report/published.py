@@ -34,6 +34,6 @@ _MODELS = {"ultravox-v0_6-llama-3_1-8b": _ULTRAVOX, "qwen2-audio-7b-instruct": _
 
 
 def published(source: str) -> Mapping[str, Any]:
-    """What the paper has on the model of that id or directory; empty for any other."""
-    name = source.casefold().rstrip("/").rpartition("/")[2]
+    """What the paper has on the model of that id (with or without its commit) or directory; empty for any other."""
+    name = source.casefold().rstrip("/").rpartition("/")[2].partition("@")[0]
     return _MODELS.get(name, {})

@@ -17,6 +17,7 @@ import torch
 
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.systems.loading import Placement
+from cascade_equivalence.systems.templates import adopt_template
 
 _PREFIXES_KEPT = 4
 
@@ -90,7 +91,7 @@ class Backbone:
                 use_safetensors=True,
                 trust_remote_code=False,
             )
-            tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
+            tokenizer = adopt_template(AutoTokenizer.from_pretrained(directory, trust_remote_code=False), directory)
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(f"LLM '{name}' cannot be loaded from {directory}: {error}") from None
         return cls(name, model.to(placement.device), tokenizer)

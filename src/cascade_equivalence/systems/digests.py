@@ -13,7 +13,9 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from cascade_equivalence.pocket import fetch
 from cascade_equivalence.systems.tensors import Tensor, read_header
@@ -22,30 +24,72 @@ SETTLED_S = 2.0
 """Age at which a file's times tell a later change: coarser than the clock of any file system in use."""
 
 
-def tensor_digests(path: Path) -> dict[str, str]:
+STEP = 4 << 30
+"""Bytes after which it is said how far hashing is."""
+LARGE = 1 << 30
+"""Bytes from which on hashing a file takes seconds and is said."""
+
+
+def tensor_digests(path: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, str]:
     """Tensor name → hash of dtype, shape and bytes, from the cache if the file is as it was.
 
-    Raises `ModelError` if the file is cut short or no safetensors file.
+    say: is told of a large file that has to be read, and how far it is. Raises `ModelError` if the file is cut short or
+    no safetensors file.
     """
     if (kept := known_digests(path)) is not None:
         return kept
     before = _state(path)
-    found = {name: _digest(tensor) for name, tensor in read_header(path).items()}
+    tensors = read_header(path)
+    total, done, said = before[0], 0, 0
+    if total >= LARGE:
+        say(f"hashing {path.name}, {total / 1e9:.1f} GB, once")
+    found = {}
+    for name, tensor in tensors.items():
+        found[name] = _digest(tensor)
+        done += tensor.end - tensor.begin
+        if total >= LARGE and (steps := done // STEP) > said:
+            said = steps
+            say(f"hashing {path.name}: {done / 1e9:.0f} of {total / 1e9:.1f} GB")
     if _state(path) == before and time.time() - max(before[1:3]) / 1e9 > SETTLED_S:
-        _keep(path, before, found)
+        remember("fingerprints", _entry(path), {"state": before, "tensors": found})
     return found
 
 
 def known_digests(path: Path) -> dict[str, str] | None:
     """What `tensor_digests` would return if that needs no hashing, else None."""
+    kept = recall("fingerprints", _entry(path))
     try:
-        kept = json.loads(_entry(path).read_text(encoding="utf-8"))
-        tensors: dict[str, str] = kept["tensors"]
-        if tuple(kept["state"]) == _state(path) and tensors.keys() == read_header(path).keys():
+        tensors: dict[str, str] = (kept or {})["tensors"]
+        if tuple((kept or {})["state"]) == _state(path) and tensors.keys() == read_header(path).keys():
             return tensors
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, KeyError, TypeError, AttributeError):
         pass
     return None
+
+
+def recall(room: str, key: str) -> dict[str, Any] | None:
+    """What `remember` kept in a room of the cache under a key; None where there is nothing to read."""
+    try:
+        kept = json.loads(_file(room, key).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return kept if isinstance(kept, dict) else None
+
+
+def remember(room: str, key: str, value: Mapping[str, Any]) -> None:
+    """Keep a small JSON object. A cache that cannot be written costs time, not results."""
+    entry = _file(room, key)
+    with contextlib.suppress(OSError):
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        handle, work = tempfile.mkstemp(prefix=".", dir=entry.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(value, file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(work).replace(entry)
+        finally:
+            Path(work).unlink(missing_ok=True)
 
 
 def _digest(tensor: Tensor) -> str:
@@ -60,22 +104,9 @@ def _state(path: Path) -> tuple[int, int, int, int]:
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
-def _entry(path: Path) -> Path:
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
-    return fetch.cache_dir() / "fingerprints" / f"{name}.json"
+def _entry(path: Path) -> str:
+    return hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
 
 
-def _keep(path: Path, state: tuple[int, int, int, int], tensors: dict[str, str]) -> None:
-    # A cache that cannot be written costs time, not results.
-    entry = _entry(path)
-    with contextlib.suppress(OSError):
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        handle, work = tempfile.mkstemp(prefix=".", dir=entry.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"state": state, "tensors": tensors}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(work).replace(entry)
-        finally:
-            Path(work).unlink(missing_ok=True)
+def _file(room: str, key: str) -> Path:
+    return fetch.cache_dir() / room / f"{key}.json"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.pocket import fetch, shipped
 from cascade_equivalence.pocket.registry import EMBEDDED
 
 Role = Literal["asr", "llm"]
+Check = Callable[[Mapping[str, Any], str], Sequence[str]]
+"""Looks at a config.json (and what to call it), raises `ModelError`, or returns patterns of further files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +26,31 @@ class Placement:
     batch_size: int
 
 
-def locate(model_id: str, say: Callable[[str], None]) -> Path:
+def locate(
+    model_id: str,
+    say: Callable[[str], None],
+    revision: str | None = None,
+    check: Check | None = None,
+) -> Path:
     """The local directory of a model: embedded (pulled if missing), shipped, a path, or a hub id (huggingface_hub).
 
-    Embedded and shipped models are checked file by file. Raises `ModelError`.
+    revision: branch, tag or commit of a hub id. check: is given config.json and a name for it before any weights are
+    fetched, and returns patterns of further files to fetch. Embedded and shipped models are checked file by file.
+    Raises `ModelError`.
     """
+    local = _local(model_id, say)
+    if local is None:
+        from cascade_equivalence.systems.hub import fetch_snapshot
+
+        return fetch_snapshot(model_id, revision, say, check)
+    if revision is not None:
+        raise ModelError(f"model '{model_id}' is no hub id and has no revision '{revision}'; leave revision: out")
+    if check is not None and (path := local / "config.json").is_file():
+        check(read_config(path), str(path))
+    return local
+
+
+def _local(model_id: str, say: Callable[[str], None]) -> Path | None:
     if model_id in EMBEDDED:
         model = EMBEDDED[model_id]
         if not fetch.is_pulled(model):
@@ -38,29 +61,33 @@ def locate(model_id: str, say: Callable[[str], None]) -> Path:
     if model_id in shipped.SHIPPED:
         shipped.verify(directory := shipped.SHIPPED[model_id].directory)
         return directory
-    if Path(model_id).is_dir():
-        return Path(model_id).resolve()
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.utils.tqdm import disable_progress_bars
+    return Path(model_id).resolve() if Path(model_id).is_dir() else None
 
-        disable_progress_bars()
-        say(f"{model_id}: from the Hugging Face hub or its local cache")
-        return Path(
-            snapshot_download(model_id, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"])
-        )
-    except Exception as error:
-        raise ModelError(
-            f"model '{model_id}' is neither embedded ({', '.join([*EMBEDDED, *shipped.SHIPPED])}), nor a directory, "
-            f"nor to be had from the hub: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        ) from None
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A JSON object of a model's directory. Raises `ModelError`."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); fetch the model again") from None
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} does not hold a JSON object; fetch the model again")
+    return found
+
+
+def origin(directory: Path) -> str:
+    """Where a model's directory came from: `owner/name@commit` in the hub's cache, else the directory's name."""
+    if directory.parent.name == "snapshots" and (kept := directory.parent.parent.name).startswith("models--"):
+        return f"{kept.removeprefix('models--').replace('--', '/')}@{directory.name[:12]}"
+    return directory.name
 
 
 def place(role: Role, device: str, dtype: str, batch_size: int | None) -> Placement:
     """Resolve `auto`.
 
-    Device: CUDA, else MPS, else CPU. dtype: bfloat16 on an accelerator; on a CPU float32 for LLMs, whose
-    label scores are compared to 1e-3, and bfloat16 for ASR where the processor multiplies it natively.
+    Device: CUDA, else MPS, else CPU. dtype: bfloat16 on an accelerator that computes in it, else float16; on a CPU
+    float32 for LLMs, whose label scores are compared to 1e-3, and bfloat16 for ASR where the processor multiplies it
+    natively.
     """
     import torch
 
@@ -70,10 +97,29 @@ def place(role: Role, device: str, dtype: str, batch_size: int | None) -> Placem
         resolved = torch.device(device)
     except RuntimeError as error:
         raise ModelError(f"device '{device}': {error}") from None
+    if resolved.type == "cuda" and torch.cuda.is_available():
+        # One name for one device: models that share weights are found by it.
+        index = torch.cuda.current_device() if resolved.index is None else resolved.index
+        if index >= torch.cuda.device_count():
+            raise ModelError(
+                f"device '{device}': there are {torch.cuda.device_count()} CUDA devices; give cuda:0 or up"
+            )
+        device, resolved = f"cuda:{index}", torch.device("cuda", index)
     if dtype == "auto":
-        on_cpu = resolved.type == "cpu" and not (role == "asr" and _native_bfloat16())
-        dtype = "float32" if on_cpu else "bfloat16"
+        dtype = _half(resolved)
+        if resolved.type == "cpu" and not (role == "asr" and _native_bfloat16()):
+            dtype = "float32"
     return Placement(device, dtype, batch_size or 16)
+
+
+def _half(device: Any) -> str:
+    """bfloat16, but on CUDA devices that only emulate it (T4, V100)."""
+    import torch
+
+    if device.type == "cuda" and torch.cuda.is_available():
+        with torch.cuda.device(device):
+            return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    return "bfloat16"
 
 
 def _native_bfloat16() -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Literal
@@ -13,12 +14,17 @@ from typing import Literal
 import numpy as np
 
 from cascade_equivalence.errors import ModelError
-from cascade_equivalence.systems.digests import known_digests
+from cascade_equivalence.systems.digests import known_digests, recall, remember
+from cascade_equivalence.systems.identity import digest_of
 from cascade_equivalence.systems.precision import NAMES, blocks, lower
 from cascade_equivalence.systems.tensors import EMBEDDING, HEAD, Tensor, read_directory, read_header, roots, select
 
 Grade = Literal["identical", "LoRA-shifted", "fine-tuned", "different", "opaque"]
 
+RECIPE = 1
+"""Raised when the code changes what a match of the same tensors says."""
+LONG = 1 << 28
+"""Parameters from which on a comparison takes long enough to say how far it is."""
 _NAMED = 3
 _VOCABULARY = (EMBEDDING, HEAD, "wte.weight", "lm_head.bias")
 _SCALING = ("r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "speech_lora", "vision_lora")
@@ -30,7 +36,8 @@ class Weights:
 
     prefix: of its tensor names ("" is all). without: prefixes beneath it that are other submodules. adapter: the
     LoRA in effect where the directory holds several (Phi-4 names them "speech" and "vision"); None: all.
-    on_top: a PEFT adapter in another directory, or the part of a checkpoint that overlays this LLM; it may be empty.
+    on_top: a PEFT adapter, or the part of a checkpoint that overlays this LLM; it may be empty. file: of all files this
+    one alone (a LoRA that lies beside the weights it is added to).
     """
 
     directory: Path
@@ -38,6 +45,11 @@ class Weights:
     without: tuple[str, ...] = ()
     adapter: str | None = None
     on_top: Weights | None = None
+    file: str | None = None
+
+    def stored(self) -> dict[str, Tensor]:
+        """The tensors of its files."""
+        return read_directory(self.directory) if self.file is None else read_header(self.directory / self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +87,51 @@ class _Pair:
     not_finite: int = 0
 
 
-def match(left: Weights | None, right: Weights | None) -> Match:
+def match(left: Weights | None, right: Weights | None, say: Callable[[str], None] = lambda _: None) -> Match:
     """Grade two sets of weights, tensor by tensor, as a stream; None is a model whose weights cannot be read.
 
     identical: the same names, shapes and values at the lower precision, nothing on top. LoRA-shifted: the same
     values, and a LoRA on one side or unlike ones on both. fine-tuned: the same names and shapes, some values differ.
-    different: other names or shapes. A vocabulary that is longer on one side is compared on the common rows. Raises
-    `ModelError` if a file is broken or a prefix has no tensors.
+    different: other names or shapes. A vocabulary that is longer on one side is compared on the common rows. What was
+    found is kept in the cache under the tensors' digests, where these are known. say: is told how far a long comparison
+    is. Raises `ModelError` if a file is broken or a prefix has no tensors.
     """
     if left is None or right is None:
         return Match("opaque", None, None, None, "the weights of one model cannot be read")
     a, b = _view(left), _view(right)
+    digests = _known([*a.base.values(), *a.lora.values(), *b.base.values(), *b.lora.values()])
+    key = None if digests is None else digest_of([RECIPE, _facts(a, digests), _facts(b, digests)])
+    if key is not None and (kept := recall("matches", key)) is not None:
+        with suppress(TypeError):
+            return Match(**kept)
+    found = _compared(a, b, digests or {}, say)
+    if key is not None:
+        remember("matches", key, asdict(found))
+    return found
+
+
+def _known(tensors: Sequence[Tensor]) -> dict[Tensor, str] | None:
+    """The digests of tensors, None unless all are known."""
+    found: dict[Tensor, str] = {}
+    for path in {tensor.path for tensor in tensors}:
+        if (known := known_digests(path)) is None:
+            return None
+        found |= {tensor: known[name] for name, tensor in read_header(path).items()}
+    return found
+
+
+def _facts(view: _View, digests: Mapping[Tensor, str]) -> list[object]:
+    """What a match depends on, of one side."""
+    sides = [{name: digests[tensor] for name, tensor in tensors.items()} for tensors in (view.base, view.lora)]
+    return [*sides, view.scaling]
+
+
+def _compared(a: _View, b: _View, digests: Mapping[Tensor, str], say: Callable[[str], None]) -> Match:
     notes: list[str] = []
     shifted = _shifted(a, b, notes)
     lefts, rights = _with_heads(a.base, b.base, notes)
     pairs, unlike = _pairs(lefts, rights, notes)
-    compared = _compare(pairs)
+    compared = _compare(pairs, digests, say)
     differing = [name for name, found in compared.items() if not found.equal]
     grade: Grade
     if unlike:
@@ -119,13 +160,13 @@ def match(left: Weights | None, right: Weights | None) -> Match:
 
 
 def _view(weights: Weights) -> _View:
-    stored = read_directory(weights.directory)
+    stored = weights.stored()
     tensors = select(stored, weights.prefix, weights.without)
     if not tensors:
         raise ModelError(f"{weights.directory}: no tensors under '{weights.prefix}'; there are {roots(stored)}")
     view = _split(weights, tensors)
     if weights.on_top is not None:
-        over = select(read_directory(weights.on_top.directory), weights.on_top.prefix, weights.on_top.without)
+        over = select(weights.on_top.stored(), weights.on_top.prefix, weights.on_top.without)
         top = _split(weights.on_top, over)
         view = _View(view.base | top.base, view.lora | top.lora, view.scaling + top.scaling)
     modules = {name[:end] for name in view.base for end in range(len(name)) if name[end] == "."}
@@ -261,15 +302,21 @@ def _first(tensor: Tensor, rows: int) -> Tensor:
     )
 
 
-def _compare(pairs: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, _Pair]:
+def _compare(
+    pairs: Mapping[str, tuple[Tensor, Tensor]], digests: Mapping[Tensor, str], say: Callable[[str], None]
+) -> dict[str, _Pair]:
     # Where hashes or places tell that all is equal, nothing is read: the common case of a frozen backbone.
-    digests: dict[Tensor, str] = {}
-    for path in {tensor.path for pair in pairs.values() for tensor in pair}:
-        known = known_digests(path) or {}
-        digests |= {tensor: known[name] for name, tensor in read_header(path).items() if name in known}
     if all(a == b or (a in digests and digests[a] == digests.get(b)) for a, b in pairs.values()):
         return {name: _Pair(True) for name in pairs}
-    return {name: _held(a, b) for name, (a, b) in pairs.items()}
+    total, done, said = sum(a.size for a, _ in pairs.values()), 0, 0
+    found = {}
+    for name, (a, b) in pairs.items():
+        found[name] = _held(a, b)
+        done += a.size
+        if total >= LONG and (steps := 10 * done // total) > said:
+            said = steps
+            say(f"comparing weights: {done / total:.0%} of {total / 1e9:.1f} billion")
+    return found
 
 
 def _held(left: Tensor, right: Tensor) -> _Pair:

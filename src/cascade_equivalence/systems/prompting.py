@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +10,8 @@ from typing import Literal
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.identity import digest_of
+from cascade_equivalence.systems.loading import origin
+from cascade_equivalence.systems.templates import TODAY, chat, looks_chatty, template_of
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.task import Task
 
@@ -28,21 +30,32 @@ class Rendered:
     stop: str | None
 
 
-def style_of(name: str, directory: Path, wanted: Literal["auto", "plain", "chat"]) -> Style:
-    """`auto` is chat where the model brings a template. Raises `ModelError` for chat without one."""
-    config = directory / "tokenizer_config.json"
-    has_template = (directory / "chat_template.jinja").is_file() or (
-        config.is_file() and "chat_template" in json.loads(config.read_text(encoding="utf-8"))
-    )
+def style_of(
+    name: str, directory: Path, wanted: Literal["auto", "plain", "chat"], say: Callable[[str], None] = lambda _: None
+) -> Style:
+    """`auto` is chat where the model brings a template. Raises `ModelError` for chat without one.
+
+    say: is told where a model whose name says that it is tuned to a template brings none.
+    """
+    has_template = template_of(directory) is not None
     if wanted == "chat" and not has_template:
         raise ModelError(f"LLM '{name}' has no chat template; write prompt: plain")
+    if wanted == "auto" and not has_template and looks_chatty(source := origin(directory)):
+        say(
+            f"LLM '{name}' ({source}) brings no chat template although its name says that it was tuned to one: its "
+            "prompts are plain. If a template is missing from the copy, add its chat_template.jinja; to be asked no "
+            "more, write prompt: plain"
+        )
     return ("chat" if has_template else "plain") if wanted == "auto" else wanted
 
 
 def wording(style: Style, task: Task, item: Item) -> str:
-    """Digest of everything a prompt says but the content: instruction, shots, options, cue."""
+    """Digest of everything a prompt says but the content: instruction, shots, options, cue.
+
+    A chat template's own words are in the LLM's identity (`identify`); the day that it is told is here.
+    """
     plain = task.form.plain(item, task.shots)
-    said = [plain.before, plain.after] if style == "plain" else list(task.form.chat(item))
+    said = [plain.before, plain.after] if style == "plain" else [*task.form.chat(item), TODAY.isoformat()]
     return digest_of([style, *said, plain.labels, plain.continuations])
 
 
@@ -53,8 +66,7 @@ def render(backbone: Backbone, style: Style, task: Task, item: Item) -> Rendered
         before, after, stop = plain.before, plain.after, "\n"
     else:
         heard, ask, cue = task.form.chat(item)
-        message = [{"role": "user", "content": f"{heard} {_SPOKEN}{ask}"}]
-        text = backbone.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        text = chat(backbone.tokenizer, f"{heard} {_SPOKEN}{ask}")
         before, _, after = text.partition(f" {_SPOKEN}")
         after, stop = after + cue, None
     return Rendered(

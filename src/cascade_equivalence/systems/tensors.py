@@ -20,6 +20,9 @@ T = TypeVar("T")
 BLOCK = 1 << 24
 """Bytes read at once."""
 INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+ADAPTER = "adapter_model.safetensors"
+"""A LoRA as peft writes it, which may lie beside the weights it is added to."""
 EMBEDDING = "embed_tokens.weight"
 HEAD = "lm_head.weight"
 _WIDTHS = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
@@ -91,12 +94,12 @@ def cut_short(path: Path) -> ModelError:
 
 
 def read_directory(directory: Path) -> dict[str, Tensor]:
-    """The tensors that transformers would load: those of the index, of `model.safetensors`, or of all files.
+    """The tensors that transformers would load: those of `shards`.
 
     Raises `ModelError` if there are none, a file is missing or broken, or a name is there twice.
     """
     found: dict[str, Tensor] = {}
-    for path in _shards(directory):
+    for path in shards(directory):
         if not path.is_file():
             raise ModelError(f"{path}: named in {INDEX} and missing; fetch the model again")
         for name, tensor in read_header(path).items():
@@ -106,20 +109,33 @@ def read_directory(directory: Path) -> dict[str, Tensor]:
     return found
 
 
-def _shards(directory: Path) -> list[Path]:
-    index, single = directory / INDEX, directory / "model.safetensors"
-    if index.is_file():
-        try:
-            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{index}: not an index of shards ({error}); fetch the model again") from None
-        return [directory / name for name in sorted(names)]
+def shards(directory: Path) -> list[Path]:
+    """The files of a directory's weights: `model.safetensors`, those of its index, or all but a LoRA's.
+
+    Copies in another precision or layout (`model.fp32-*`, `consolidated.*`) are left out where there is one of the
+    first two. Raises `ModelError`.
+    """
+    index, single = directory / INDEX, directory / SINGLE
     if single.is_file():
         return [single]
-    paths = sorted(directory.glob("*.safetensors"))
+    if index.is_file():
+        return [directory / name for name in indexed(index)]
+    there = sorted(directory.glob("*.safetensors"))
+    paths = [path for path in there if path.name != ADAPTER] or there
     if not paths:
         raise ModelError(f"{directory}: no safetensors files (other formats are not loaded)")
     return paths
+
+
+def indexed(index: Path) -> list[str]:
+    """The files that an index of shards names. Raises `ModelError`."""
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        if not all(isinstance(name, str) and Path(name).name == name for name in names):
+            raise ValueError("it names files outside its folder")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{index}: not an index of shards ({error}); fetch the model again") from None
+    return names
 
 
 def roots(tensors: Mapping[str, object]) -> str:

@@ -2,54 +2,46 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.systems.backbone import Backbone
+from cascade_equivalence.systems.loading import Placement
+from cascade_equivalence.systems.templates import adopt_template
+from cascade_equivalence.systems.tensors import Tensor as Stored
+from cascade_equivalence.systems.tensors import read_directory
 
 _SHOWN = 3
+# Sizes that differ are said below, with names.
+_ACCOUNTED: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+_UNREADABLE = (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, SafetensorError)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises `ModelError`."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read ({error}); fetch the model again") from None
-    if not isinstance(found, dict):
-        raise ModelError(f"{path} does not hold a JSON object; fetch the model again")
-    return found
+class Shaped(Protocol):
+    """Anything with a shape: a tensor, or where one is stored."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Its sizes."""
 
 
-def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files of a directory. Raises `ModelError` where there are none, or only pickles."""
-    if files := sorted(directory.glob("*.safetensors")):
-        return files
-    if pickles := sorted([*directory.glob("*.bin"), *directory.glob("*.pt"), *directory.glob("*.pth")]):
-        raise ModelError(
-            f"{pickles[0]}: a pickle, which can run code and is not loaded; save the model again with "
-            "safe_serialization=True, or fetch a revision with safetensors"
-        )
-    raise ModelError(f"{directory}: no safetensors files; fetch the model again")
-
-
-def tensor_names(directory: Path) -> list[str]:
-    """Names of all tensors in a directory's safetensors files. Raises `ModelError`."""
-    from safetensors import SafetensorError, safe_open
-
-    names: list[str] = []
-    for path in weight_files(directory):
-        try:
-            with safe_open(path, framework="pt") as file:
-                names += file.keys()
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"{path}: not a whole safetensors file ({error}); fetch the model again") from None
-    return names
+def stored(directory: Path) -> dict[str, Stored]:
+    """The tensors that a directory's safetensors files hold, by their headers. Raises `ModelError`."""
+    if not any(directory.glob("*.safetensors")):
+        for kind in ("*.bin", "*.pt", "*.pth"):
+            if pickles := sorted(directory.glob(kind)):
+                raise ModelError(
+                    f"{pickles[0]}: a pickle, which can run code and is not loaded; save the model again with "
+                    "safe_serialization=True, or fetch a revision with safetensors"
+                )
+    return read_directory(directory)
 
 
 def read_tensors(files: Iterable[Path]) -> dict[str, torch.Tensor]:
@@ -57,7 +49,6 @@ def read_tensors(files: Iterable[Path]) -> dict[str, torch.Tensor]:
 
     Raises `ModelError` for a file that is missing or cut, or that names a tensor another one has.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     tensors: dict[str, torch.Tensor] = {}
@@ -73,7 +64,13 @@ def read_tensors(files: Iterable[Path]) -> dict[str, torch.Tensor]:
 
 
 def fill(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: str, tied: Iterable[str] = ()) -> None:
-    """Load tensors into a module, every one of both accounted for.
+    """Load tensors into a module, every one of both accounted for (see `account`)."""
+    account(module, tensors, where, tied)
+    module.load_state_dict(dict(tensors), strict=False, assign=False)
+
+
+def account(module: torch.nn.Module, tensors: Mapping[str, Shaped], where: str, tied: Iterable[str] = ()) -> None:
+    """Hold names and shapes of tensors against those of a module.
 
     where: what errors call it. tied: names that may be missing, because the module shares them with others. Raises
     `ModelError` for a tensor that is missing, not expected, or of another shape.
@@ -86,10 +83,9 @@ def fill(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: st
         mismatched=[
             f"{name} is {tuple(tensor.shape)}, not {tuple(expected[name].shape)}"
             for name, tensor in sorted(tensors.items())
-            if name in expected and tensor.shape != expected[name].shape
+            if name in expected and tuple(tensor.shape) != tuple(expected[name].shape)
         ],
     )
-    module.load_state_dict(dict(tensors), strict=False, assign=False)
 
 
 def complain(where: str, missing: Iterable[str], unexpected: Iterable[str], mismatched: Iterable[str]) -> None:
@@ -110,27 +106,87 @@ def complain(where: str, missing: Iterable[str], unexpected: Iterable[str], mism
         )
 
 
-def from_pretrained(architecture: Any, name: str, directory: Path, dtype: torch.dtype) -> Any:
-    """A model of one of transformers' classes from a directory, every tensor accounted for. Raises `ModelError`."""
-    from safetensors import SafetensorError
+def class_layout(architecture: str) -> Callable[[Path, Mapping[str, Any]], None]:
+    """`Family.layout` of a class of transformers: its own loader's judgement, on tensors without content."""
 
-    weight_files(directory)
-    try:
-        model, info = architecture.from_pretrained(
-            directory,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # reported below, with names
-        )
-    except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
-        raise ModelError(f"speech LLM '{name}' cannot be loaded from {directory}: {error}") from None
+    def check(directory: Path, config: Mapping[str, Any]) -> None:
+        on_meta(architecture, directory)
+
+    return check
+
+
+def on_meta(architecture: str, directory: Path) -> Any:
+    """A model of one of transformers' classes without weights, as the files in a directory would fill it.
+
+    Raises `ModelError` for a tensor that is missing, not expected, or of another shape.
+    """
+    import transformers
+
+    tensors = {
+        name: torch.empty(tensor.shape, device="meta", dtype=torch.bfloat16)
+        for name, tensor in stored(directory).items()
+    }
+    made = getattr(transformers, architecture)
+    with _quiet():
+        try:
+            config = made.config_class.from_pretrained(directory, local_files_only=True)
+            model, info = made.from_pretrained(None, config=config, state_dict=tensors, device_map="meta", **_ACCOUNTED)
+        except _UNREADABLE as error:
+            raise ModelError(f"{directory / 'config.json'}: not a configuration of {architecture} ({error})") from None
+    _complain_of(directory, info)
+    return model
+
+
+def from_pretrained(architecture: str, name: str, directory: Path, placement: Placement) -> Any:
+    """A model of one of transformers' classes from a directory, every tensor accounted for. Raises `ModelError`."""
+    import transformers
+
+    with _quiet(), _without_adapter(directory) as bare:
+        try:
+            model, info = getattr(transformers, architecture).from_pretrained(
+                bare,
+                dtype=getattr(torch, placement.dtype),
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                **_ACCOUNTED,
+            )
+        except _UNREADABLE as error:
+            raise ModelError(f"speech LLM '{name}' cannot be loaded from {directory}: {error}") from None
+    _complain_of(directory, info)
+    return model.to(placement.device).eval()
+
+
+def _complain_of(directory: Path, info: Mapping[str, Any]) -> None:
     mismatched = {name: f"{name} is {tuple(is_)}, not {tuple(be)}" for name, is_, be in info["mismatched_keys"]}
     missing = sorted(set(info["missing_keys"]) - mismatched.keys())
     complain(str(directory), missing, sorted(info["unexpected_keys"]), mismatched.values())
-    return model
+
+
+@contextmanager
+def _without_adapter(directory: Path) -> Iterator[Path]:
+    """The directory as one without a LoRA beside the weights, which transformers would add where peft is installed."""
+    if not (directory / "adapter_config.json").is_file():
+        yield directory
+        return
+    with tempfile.TemporaryDirectory() as bare:
+        for path in directory.iterdir():
+            if not path.name.startswith("adapter_"):
+                (Path(bare) / path.name).symlink_to(path.resolve())
+        yield Path(bare)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' own reports: what they say is said in an error, with names."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def load_tokenizer(name: str, directory: Path) -> Any:
@@ -138,7 +194,8 @@ def load_tokenizer(name: str, directory: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+        return adopt_template(tokenizer, directory)
     except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
         raise ModelError(f"speech LLM '{name}': its tokenizer cannot be loaded from {directory}: {error}") from None
 

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.systems.backbone import Backbone
-from cascade_equivalence.systems.loading import Placement
-from cascade_equivalence.systems.speech.adapter import ADAPTERS, Adapter
-from cascade_equivalence.systems.speech.checkpoint import read_json
+from cascade_equivalence.systems.loading import Placement, read_config
+from cascade_equivalence.systems.speech.adapter import Adapter, Wanted, all_inside
 from cascade_equivalence.systems.speech.encoder import WhisperEncoder
+from cascade_equivalence.systems.speech.families import read_family
 from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
+from cascade_equivalence.systems.tensors import ADAPTER
 
 
 def adapter_of(directory: Path) -> Adapter:
     """The adapter of a checkpoint's family. Raises `ModelError` for a family that is not known."""
-    return ADAPTERS[_family(directory, read_json(directory / "config.json"))]
+    return read_family(directory)[0].adapter
+
+
+def check_layout(directory: Path) -> None:
+    """Hold the names and shapes of a checkpoint's tensors against its configuration; reads headers alone.
+
+    Raises `ModelError` naming what is missing, not expected or of another shape.
+    """
+    family, config = read_family(directory)
+    family.layout(directory, config)
+
+
+def lora_of(directory: Path) -> str | None:
+    """Folder of the LoRA that a checkpoint brings, relative to its own; None without one. Raises `ModelError`."""
+    folder = read_family(directory)[0].lora
+    return folder if folder is not None and (directory / folder / ADAPTER).is_file() else None
 
 
 def language_model_of(directory: Path) -> str | Path | None:
@@ -24,12 +39,12 @@ def language_model_of(directory: Path) -> str | Path | None:
 
     Raises `ModelError`.
     """
-    return _builds_on(directory, "llm", "text_model_id", 1)
+    return _builds_on(directory, 0)
 
 
 def encoder_of(directory: Path) -> str | Path | None:
     """The audio encoder that a checkpoint builds on; as `language_model_of`."""
-    return _builds_on(directory, "encoder", "audio_model_id", 0)
+    return _builds_on(directory, 1)
 
 
 def load_speech_llm(
@@ -43,77 +58,41 @@ def load_speech_llm(
     """The speech LLM in a directory.
 
     llm, encoder: already loaded, shared as the same objects, where the family keeps them elsewhere
-    (`language_model_of`, `encoder_of`); None loads them from there if that is a local directory. lora: of
-    Phi-4-multimodal, whether its speech LoRA is on. Raises `ModelError`.
+    (`language_model_of`, `encoder_of`); None loads them from there if that is a local directory. lora: whether the
+    LoRA that a checkpoint brings is on. Every tensor's name and shape is checked before any is read. Raises
+    `ModelError`.
     """
     directory = Path(directory)
-    config = read_json(directory / "config.json")
-    family = _family(directory, config)
-    if family == "qwen2_audio":
-        from cascade_equivalence.systems.speech.qwen2_audio import load_qwen2_audio
-
-        _refuse_parts(directory, llm, encoder)
-        return load_qwen2_audio(name, directory, placement)
-    if family == "phi4_multimodal":
-        from cascade_equivalence.systems.speech.phi4_multimodal import load_phi4_multimodal
-
-        _refuse_parts(directory, llm, encoder)
-        return load_phi4_multimodal(name, directory, placement, lora)
-    if llm is None and (source := language_model_of(directory)) is not None:
-        llm = Backbone.load(name, _local(directory, "LLM", "llm", source), placement)
-    if encoder is None and (source := encoder_of(directory)) is not None:
-        encoder = WhisperEncoder(name, _local(directory, "audio encoder", "encoder", source), placement)
-    if family == "pocket":
-        from cascade_equivalence.systems.speech.pocket_checkpoint import load_pocket
-
-        if llm is None or encoder is None:
-            missing = "llm" if llm is None else "encoder"
-            raise ModelError(f"{directory / 'config.json'}: no '{missing}' named; install the package again")
-        return load_pocket(name, directory, config, llm, encoder)
-    from cascade_equivalence.systems.speech.ultravox import load_ultravox
-
-    return load_ultravox(name, directory, config, placement, llm, encoder)
-
-
-def _family(directory: Path, config: dict[str, Any]) -> str:
-    family = str(config.get("family") or config.get("model_type"))
-    if family == "phi4mm":
-        raise ModelError(
-            f"{directory}: this revision of Phi-4-multimodal needs remote code, which is not run; use its revision "
-            "refs/pr/70, in transformers' own layout"
-        )
-    if family not in ADAPTERS:
-        raise ModelError(
-            f"{directory / 'config.json'}: '{family}' is not a family of speech LLMs known here ({', '.join(ADAPTERS)})"
-        )
-    return family
+    family, config = read_family(directory)
+    family.layout(directory, config)
+    base, ears = (_place(source) for source in family.parts(directory, config))
+    if family.parts is all_inside and (llm is not None or encoder is not None):
+        raise ModelError(f"{directory}: LLM and audio encoder are inside this checkpoint; it cannot share others")
+    if llm is None and base is not None:
+        llm = Backbone.load(name, _local(directory, "LLM", "llm", base), placement)
+    if encoder is None and ears is not None:
+        encoder = WhisperEncoder(name, _local(directory, "audio encoder", "encoder", ears), placement)
+    return family.load(Wanted(name, directory, config, placement, llm, encoder, lora))
 
 
 def reading_of(directory: Path) -> dict[str, str]:
     """How a checkpoint finds words in the sound, where more than its weights decides that: part of its identity."""
-    if read_json(directory / "config.json").get("connector", {}).get("kind") != "ctc":
+    if read_config(directory / "config.json").get("connector", {}).get("kind") != "ctc":
         return {}
     from cascade_equivalence.systems.speech.joint import SETTINGS
 
     return {"reading": SETTINGS}
 
 
-def _builds_on(directory: Path, pocket_key: str, ultravox_key: str, part: int) -> str | Path | None:
-    config = read_json(directory / "config.json")
-    family = _family(directory, config)
-    if family == "pocket":
-        source = config.get(pocket_key)
-    elif family == "ultravox":
-        from cascade_equivalence.systems.speech.ultravox import own_parts
+def _builds_on(directory: Path, part: int) -> str | Path | None:
+    family, config = read_family(directory)
+    return _place(family.parts(directory, config)[part])
 
-        # An encoder that was trained in part stands on the one it was started from.
-        geometry = config.get("audio_config") if part == 0 else True
-        source = None if own_parts(directory)[part] and geometry else config.get(ultravox_key)
-    else:
-        source = None
+
+def _place(source: str | None) -> str | Path | None:
     if not source:
         return None
-    return Path(source).resolve() if Path(source).is_dir() else str(source)
+    return Path(source).resolve() if Path(source).is_dir() else source
 
 
 def _local(directory: Path, what: str, argument: str, source: str | Path) -> Path:
@@ -123,8 +102,3 @@ def _local(directory: Path, what: str, argument: str, source: str | Path) -> Pat
         f"{directory}: builds on {what} '{source}', which is not a local directory; locate and load it first and pass "
         f"it on ({argument}=)"
     )
-
-
-def _refuse_parts(directory: Path, llm: Backbone | None, encoder: WhisperEncoder | None) -> None:
-    if llm is not None or encoder is not None:
-        raise ModelError(f"{directory}: LLM and audio encoder are inside this checkpoint; it cannot share others")

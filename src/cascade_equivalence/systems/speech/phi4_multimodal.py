@@ -6,7 +6,7 @@ is not needed here (see `lora`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,28 @@ import torch
 from cascade_equivalence.audio.clip import RATE, Clip
 from cascade_equivalence.errors import AudioError, ModelError
 from cascade_equivalence.systems.backbone import Backbone
-from cascade_equivalence.systems.loading import Placement
-from cascade_equivalence.systems.speech.adapter import LORA, PHI4_MULTIMODAL
-from cascade_equivalence.systems.speech.checkpoint import from_pretrained, load_tokenizer
-from cascade_equivalence.systems.speech.lora import Lora, WithLora
+from cascade_equivalence.systems.speech.adapter import Adapter, Family, Wanted
+from cascade_equivalence.systems.speech.checkpoint import from_pretrained, load_tokenizer, on_meta
+from cascade_equivalence.systems.speech.lora import Lora, WithLora, check_lora, require_lora
 from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
 
+CLASS = "Phi4MultimodalForCausalLM"
+PHI4_MULTIMODAL = Adapter(
+    family="phi4_multimodal",
+    architecture=CLASS,
+    opening="",
+    closing="",
+    audio_tower="model.embed_tokens_extend.audio_embed.encoder",
+    connector="model.embed_tokens_extend.audio_embed",
+    language_model="model",
+    layers="model.layers",
+    tokens_per_s=12.5,
+    longest_s=40.0,
+    chunked=True,
+)
+
+LORA = "speech-lora"
+"""Folder of a checkpoint with its speech LoRA."""
 _FOR_TEXT = 1024
 """Positions kept free for the prompt's text before its rotary embedding changes to that of long texts."""
 
@@ -73,27 +89,19 @@ class Phi4Ears:
         return states
 
 
-def load_phi4_multimodal(name: str, directory: Path, placement: Placement, lora: bool) -> SpeechLLM:
-    """A Phi-4-multimodal checkpoint in transformers' layout. Raises `ModelError`.
+def _load(wanted: Wanted) -> SpeechLLM:
+    """With its LoRA, `backbone` has it on and `matched` is the same model with it off; without, both are without."""
+    from transformers import Phi4MultimodalFeatureExtractor
 
-    lora: with it, `backbone` has the speech LoRA on and `matched` is the same model with it off; without it, both are
-    the model without.
-    """
-    from transformers import Phi4MultimodalFeatureExtractor, Phi4MultimodalForCausalLM
-
-    model = from_pretrained(Phi4MultimodalForCausalLM, name, directory, getattr(torch, placement.dtype))
-    model = model.to(placement.device).eval()
+    name, directory = wanted.name, wanted.directory
+    model = from_pretrained(CLASS, name, directory, wanted.placement)
     tokenizer = load_tokenizer(name, directory)
     try:
         features = Phi4MultimodalFeatureExtractor.from_pretrained(directory, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{directory}: no preprocessor_config.json to read ({error}); fetch the model again") from None
-    if lora:
-        if not (directory / LORA).is_dir():
-            raise ModelError(
-                f"{directory / LORA}: missing, and without its speech LoRA the model is not the speech LLM; fetch the "
-                "whole repository, or load it with lora=False"
-            )
+    if wanted.lora:
+        require_lora(directory / LORA)
         switch = Lora(model, directory / LORA)
         backbone = Backbone(name, WithLora(model, switch, True), tokenizer)
         matched = Backbone(f"{name} without LoRA", WithLora(model, switch, False), tokenizer)
@@ -107,3 +115,20 @@ def load_phi4_multimodal(name: str, directory: Path, placement: Placement, lora:
         matched=matched,
         ears=Phi4Ears(model, features),
     )
+
+
+def _layout(directory: Path, config: Mapping[str, Any]) -> None:
+    model = on_meta(CLASS, directory)
+    if (directory / LORA).is_dir():
+        check_lora(model, directory / LORA)
+
+
+FAMILY = Family(
+    PHI4_MULTIMODAL,
+    _load,
+    _layout,
+    llm="",
+    audio=("model.embed_tokens_extend",),
+    lora=LORA,
+    fetch=(f"{LORA}/*.json", f"{LORA}/*.safetensors"),
+)

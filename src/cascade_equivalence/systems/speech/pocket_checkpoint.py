@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from cascade_equivalence.errors import ModelError
 from cascade_equivalence.pocket.fetch import sha256_file
 from cascade_equivalence.pocket.shipped import verify
 from cascade_equivalence.systems.backbone import Backbone
-from cascade_equivalence.systems.speech.adapter import POCKET
+from cascade_equivalence.systems.speech.adapter import POCKET, Family, Parts, Wanted
 from cascade_equivalence.systems.speech.checkpoint import fill, read_tensors, width_of
 from cascade_equivalence.systems.speech.composition import Composition
 from cascade_equivalence.systems.speech.encoder import WhisperEncoder
@@ -74,13 +75,27 @@ def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def load_pocket(
-    name: str, directory: Path, config: dict[str, Any], llm: Backbone, encoder: WhisperEncoder
-) -> SpeechLLM:
-    """The connector of a directory between an encoder and an LLM that are there. It computes in float32.
+def _parts(directory: Path, config: Mapping[str, Any]) -> Parts:
+    return config.get("llm"), config.get("encoder")
 
-    Raises `ModelError` for weights that were changed, or that fit neither the configuration nor the two models.
-    """
+
+def _layout(directory: Path, config: Mapping[str, Any]) -> None:
+    _sizes(directory, config)
+    verify(directory)
+
+
+def _load(wanted: Wanted) -> SpeechLLM:
+    """The connector of a directory between an encoder and an LLM that are there. It computes in float32."""
+    name, directory, config, llm, encoder = (
+        wanted.name,
+        wanted.directory,
+        wanted.config,
+        wanted.llm,
+        wanted.encoder,
+    )
+    if llm is None or encoder is None:
+        missing = "llm" if llm is None else "encoder"
+        raise ModelError(f"{directory / 'config.json'}: no '{missing}' named; install the package again")
     sizes = _sizes(directory, config)
     verify(directory)
     tensors = read_tensors([directory / WEIGHTS])
@@ -90,7 +105,7 @@ def load_pocket(
     connector.to(llm.device).float().eval()
     return SpeechLLM(
         name=name,
-        adapter=POCKET,
+        adapter=replace(POCKET, positions="words") if sizes.kind == "ctc" else POCKET,
         root=Composition(audio_tower=encoder.tower, connector=connector, language_model=llm.model),
         backbone=llm,
         matched=llm,
@@ -98,7 +113,7 @@ def load_pocket(
     )
 
 
-def _sizes(directory: Path, config: dict[str, Any]) -> PocketConfig:
+def _sizes(directory: Path, config: Mapping[str, Any]) -> PocketConfig:
     try:
         sizes = PocketConfig(**config["connector"])
     except (KeyError, TypeError) as error:
@@ -112,7 +127,7 @@ def _sizes(directory: Path, config: dict[str, Any]) -> PocketConfig:
 
 def _check_fit(
     directory: Path,
-    config: dict[str, Any],
+    config: Mapping[str, Any],
     sizes: PocketConfig,
     connector: CtcConnector | FrameConnector,
     llm: Backbone,
@@ -136,3 +151,6 @@ def _check_fit(
             f"{directory}: speaks of token {int(connector.tokens.max())}, but LLM '{llm.name}' has {entries}; give it "
             f"the LLM it was made for ({config.get('llm')})"
         )
+
+
+FAMILY = Family(POCKET, _load, _layout, _parts)

@@ -11,10 +11,24 @@ import torch
 from cascade_equivalence.audio.clip import RATE, Clip
 from cascade_equivalence.errors import AudioError, ModelError
 from cascade_equivalence.systems.backbone import Backbone
-from cascade_equivalence.systems.loading import Placement
-from cascade_equivalence.systems.speech.adapter import QWEN2_AUDIO
-from cascade_equivalence.systems.speech.checkpoint import expect_tokens, from_pretrained, load_tokenizer
+from cascade_equivalence.systems.speech.adapter import Adapter, Family, Wanted
+from cascade_equivalence.systems.speech.checkpoint import class_layout, expect_tokens, from_pretrained, load_tokenizer
 from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
+
+CLASS = "Qwen2AudioForConditionalGeneration"
+QWEN2_AUDIO = Adapter(
+    family="qwen2_audio",
+    architecture=CLASS,
+    opening="<|audio_bos|>",
+    closing="<|audio_eos|>",
+    audio_tower="model.audio_tower",
+    connector="model.multi_modal_projector",
+    language_model="model.language_model",
+    layers="model.language_model.layers",
+    tokens_per_s=25.0,
+    longest_s=30.0,
+    chunked=False,
+)
 
 
 class Qwen2AudioEars:
@@ -60,13 +74,10 @@ class Qwen2AudioEars:
             return [row[:length] for row, length in zip(projected, positions.clamp(min=0).tolist(), strict=True)]
 
 
-def load_qwen2_audio(name: str, directory: Path, placement: Placement) -> SpeechLLM:
-    """A Qwen2-Audio checkpoint. Raises `ModelError`."""
-    from transformers import Qwen2AudioForConditionalGeneration
-
-    model = from_pretrained(Qwen2AudioForConditionalGeneration, name, directory, getattr(torch, placement.dtype))
-    model = model.to(placement.device).eval()
-    backbone = Backbone(name, _causal(model), load_tokenizer(name, directory))
+def _load(wanted: Wanted) -> SpeechLLM:
+    name, directory = wanted.name, wanted.directory
+    model = from_pretrained(CLASS, name, directory, wanted.placement)
+    backbone = Backbone(name, causal(model), load_tokenizer(name, directory))
     expect_tokens(backbone, (QWEN2_AUDIO.opening, QWEN2_AUDIO.closing), directory)
     return SpeechLLM(
         name=name,
@@ -78,7 +89,7 @@ def load_qwen2_audio(name: str, directory: Path, placement: Placement) -> Speech
     )
 
 
-def _causal(model: Any) -> Any:
+def causal(model: Any) -> Any:
     """The model's language model and head as the causal LM of their own class: the same objects, no copy."""
     from transformers import AutoModelForCausalLM
 
@@ -97,3 +108,6 @@ def _features(directory: Path) -> Any:
         return WhisperFeatureExtractor.from_pretrained(directory, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{directory}: no preprocessor_config.json to read ({error}); fetch the model again") from None
+
+
+FAMILY = Family(QWEN2_AUDIO, _load, class_layout(CLASS), llm="language_model")

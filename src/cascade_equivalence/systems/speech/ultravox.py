@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,21 +18,29 @@ from cascade_equivalence.audio.clip import RATE, Clip
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.loading import Placement
-from cascade_equivalence.systems.speech.adapter import ULTRAVOX
-from cascade_equivalence.systems.speech.checkpoint import (
-    fill,
-    load_tokenizer,
-    read_tensors,
-    tensor_names,
-    weight_files,
-    width_of,
-)
+from cascade_equivalence.systems.speech.adapter import Adapter, Family, Parts, Wanted
+from cascade_equivalence.systems.speech.checkpoint import account, fill, load_tokenizer, read_tensors, stored, width_of
 from cascade_equivalence.systems.speech.composition import Composition
 from cascade_equivalence.systems.speech.encoder import Tower, WhisperEncoder
 from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
 
+ULTRAVOX = Adapter(
+    family="ultravox",
+    architecture=None,
+    opening="",
+    closing="",
+    audio_tower="audio_tower",
+    connector="multi_modal_projector",
+    language_model="language_model",
+    layers="language_model.model.layers",
+    tokens_per_s=6.25,
+    longest_s=30.0,
+    chunked=True,
+)
+
 HOP = 160
 """Samples per feature frame."""
+S = TypeVar("S")
 _PREFIXES = ("multi_modal_projector.", "audio_tower.", "language_model.")
 
 
@@ -132,27 +140,16 @@ class UltravoxEars:
         return nn.functional.pad(frames, (0, 0, 0, missing)).reshape(-1, self._stack * frames.shape[1])
 
 
-def own_parts(directory: Path) -> tuple[bool, bool]:
-    """Whether the checkpoint brings an audio encoder and an LLM of its own. Raises `ModelError`."""
-    names = tensor_names(directory)
-    return tuple(any(name.startswith(prefix) for name in names) for prefix in _PREFIXES[1:])  # type: ignore[return-value]
+def _parts(directory: Path, config: Mapping[str, Any]) -> Parts:
+    names = stored(directory)
+    tower, llm = (any(name.startswith(prefix) for name in names) for prefix in _PREFIXES[1:])
+    # An encoder that was trained in part stands on the one it was started from.
+    own_tower = tower and bool(config.get("audio_config"))
+    return None if llm else config.get("text_model_id"), None if own_tower else config.get("audio_model_id")
 
 
-def load_ultravox(
-    name: str,
-    directory: Path,
-    config: dict[str, Any],
-    placement: Placement,
-    llm: Backbone | None,
-    encoder: WhisperEncoder | None,
-) -> SpeechLLM:
-    """An Ultravox checkpoint. llm, encoder: what the checkpoint builds on; None where it brings its own.
-
-    Raises `ModelError`.
-    """
-    _check_layout(directory, config)
-    tensors = read_tensors(weight_files(directory))
-    parts = {prefix: _under(prefix, tensors) for prefix in _PREFIXES}
+def _layout(directory: Path, config: Mapping[str, Any]) -> None:
+    tensors = stored(directory)
     if stray := sorted(key for key in tensors if not key.startswith(_PREFIXES)):
         raise ModelError(f"{directory}: unexpected tensor '{stray[0]}'; this is not an Ultravox checkpoint as known")
     if adapted := sorted(key for key in tensors if ".lora_" in key):
@@ -160,18 +157,50 @@ def load_ultravox(
             f"{directory}: '{adapted[0]}' is a LoRA that is not merged; merge it into the weights first "
             "(merge_and_unload, which publishing does), so that LLM and encoder are whole"
         )
-    if any(key.startswith(("layers.", "linear_in.")) for key in parts["multi_modal_projector."]):
-        raise _transformer(directory)
-    backbone = _language_model(name, directory, config, placement, parts["language_model."], llm)
-    tower, features = _audio_tower(directory, config, placement, parts["audio_tower."], encoder)
-    stack = int(config.get("stack_factor", 8))
-    projector = UltravoxProjector(
-        width_in=stack * int(tower.encoder.conv2.weight.shape[0]),
+    projector, tower, llm = (_under(prefix, tensors) for prefix in _PREFIXES)
+    if any(key.startswith(("layers.", "linear_in.")) for key in projector):
+        raise _transformer(str(directory))
+    with torch.device("meta"):
+        if tower and config.get("audio_config"):
+            encoder = _whole_tower(config)
+            account(encoder, tower, f"{directory}, audio_tower")
+            width_in = int(encoder.conv2.weight.shape[0])
+        elif "ln_pre.weight" in projector:
+            width_in = projector["ln_pre.weight"].shape[0] // _stack(config)
+        else:
+            width_in = 0
+        if "linear_2.weight" in projector:
+            width_out = projector["linear_2.weight"].shape[0]
+            account(_projector(config, width_in, width_out), projector, f"{directory}, multi_modal_projector")
+        else:
+            account(_projector(config, width_in, 1), projector, f"{directory}, multi_modal_projector")
+        if llm:
+            model = _own_llm(directory, config, torch.bfloat16)
+            account(model, llm, f"{directory}, language_model", _tied(model))
+
+
+def _stack(config: Mapping[str, Any]) -> int:
+    return int(config.get("stack_factor", 8))
+
+
+def _projector(config: Mapping[str, Any], width_in: int, width_out: int) -> UltravoxProjector:
+    """width_in: of the encoder's states."""
+    return UltravoxProjector(
+        width_in=_stack(config) * width_in,
         inner=int(config.get("hidden_size", 4096)),
-        width_out=width_of(backbone),
+        width_out=width_out,
         activation=str(config.get("projector_act", "swiglu")),
         norm_before_second=bool(config.get("projector_ln_mid", False)),
     )
+
+
+def _load(wanted: Wanted) -> SpeechLLM:
+    name, directory, config, placement = wanted.name, wanted.directory, wanted.config, wanted.placement
+    tensors = read_tensors(sorted({tensor.path for tensor in stored(directory).values()}))
+    parts = {prefix: _under(prefix, tensors) for prefix in _PREFIXES}
+    backbone = _language_model(name, directory, config, placement, parts["language_model."], wanted.llm)
+    tower, features = _audio_tower(directory, config, placement, parts["audio_tower."], wanted.encoder)
+    projector = _projector(config, int(tower.encoder.conv2.weight.shape[0]), width_of(backbone))
     fill(projector, parts["multi_modal_projector."], f"{directory}, multi_modal_projector with LLM '{backbone.name}'")
     projector.to(backbone.device, backbone.model.dtype)
     return SpeechLLM(
@@ -180,28 +209,27 @@ def load_ultravox(
         root=Composition(audio_tower=tower, multi_modal_projector=projector, language_model=backbone.model),
         backbone=backbone,
         matched=backbone,
-        ears=UltravoxEars(tower, features, projector, stack),
+        ears=UltravoxEars(tower, features, projector, _stack(config)),
     )
 
 
-def _check_layout(directory: Path, config: Mapping[str, Any]) -> None:
+def _refuse(config: Mapping[str, Any], where: str) -> None:
     if config.get("num_projector_layers") or "transformer" in str(config.get("projector_type", "")).lower():
-        raise _transformer(directory)
+        raise _transformer(where)
     if config.get("audio_latency_block_size"):
         raise ModelError(
-            f"{directory / 'config.json'}: 'audio_latency_block_size' (a streaming encoder) is not supported; use a "
-            "checkpoint without it"
+            f"{where}: 'audio_latency_block_size' (a streaming encoder) is not supported; use a checkpoint without it"
         )
 
 
-def _transformer(directory: Path) -> ModelError:
+def _transformer(where: str) -> ModelError:
     return ModelError(
-        f"{directory}: its projector is a transformer, which is not supported; use a checkpoint whose projector is "
+        f"{where}: its projector is a transformer, which is not supported; use a checkpoint whose projector is "
         "feed-forward (v0.2 to v0.6)"
     )
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _under(prefix: str, tensors: Mapping[str, S]) -> dict[str, S]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
@@ -213,8 +241,6 @@ def _language_model(
     tensors: Mapping[str, Tensor],
     llm: Backbone | None,
 ) -> Backbone:
-    from transformers import AutoConfig, AutoModelForCausalLM
-
     if not tensors:
         if llm is None:
             raise ModelError(f"{directory}: builds on LLM '{config.get('text_model_id')}'; load that and pass it on")
@@ -223,15 +249,22 @@ def _language_model(
         raise ModelError(
             f"{directory}: brings an LLM of its own (language_model.*), which is not '{llm.name}'; it cannot share that"
         )
+    model = _own_llm(directory, config, getattr(torch, placement.dtype))
+    fill(model, tensors, f"{directory}, language_model", _tied(model))
+    return Backbone(name, model.to(placement.device), load_tokenizer(name, directory))
+
+
+def _own_llm(directory: Path, config: Mapping[str, Any], dtype: torch.dtype) -> Any:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
     geometry = dict(config.get("text_config") or {})
     if "model_type" not in geometry:
         raise ModelError(f"{directory / 'config.json'}: brings LLM tensors but no 'text_config' to read them by")
-    model = AutoModelForCausalLM.from_config(
-        AutoConfig.for_model(**geometry), dtype=getattr(torch, placement.dtype), trust_remote_code=False
-    )
-    tied = ["lm_head.weight"] if getattr(model.config, "tie_word_embeddings", False) else []
-    fill(model, tensors, f"{directory}, language_model", tied)
-    return Backbone(name, model.to(placement.device), load_tokenizer(name, directory))
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(**geometry), dtype=dtype, trust_remote_code=False)
+
+
+def _tied(model: Any) -> list[str]:
+    return ["lm_head.weight"] if getattr(model.config, "tie_word_embeddings", False) else []
 
 
 def _audio_tower(
@@ -241,7 +274,7 @@ def _audio_tower(
     tensors: Mapping[str, Tensor],
     encoder: WhisperEncoder | None,
 ) -> tuple[Tower, Any]:
-    from transformers import WhisperConfig, WhisperFeatureExtractor
+    from transformers import WhisperFeatureExtractor
     from transformers.models.whisper.modeling_whisper import WhisperEncoder as Encoder
 
     if not tensors:
@@ -257,12 +290,19 @@ def _audio_tower(
             "and pass it on"
         )
     base = encoder.tower.encoder if encoder is not None else None
-    tower = Encoder(base.config if base is not None else WhisperConfig(**geometry))
+    tower = Encoder(base.config) if base is not None else _whole_tower(config)
     # A checkpoint may hold only those of the encoder's tensors that were trained.
     fill(tower, {**(base.state_dict() if base is not None else {}), **tensors}, f"{directory}, audio_tower")
     tower = tower.to(placement.device, getattr(torch, placement.dtype)).eval()
     features = encoder.features if encoder else WhisperFeatureExtractor(feature_size=tower.config.num_mel_bins)
     return Tower(tower), features
+
+
+def _whole_tower(config: Mapping[str, Any]) -> Any:
+    from transformers import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder as Encoder
+
+    return Encoder(WhisperConfig(**config["audio_config"]))
 
 
 def _activation(name: str) -> nn.Module:
@@ -272,3 +312,6 @@ def _activation(name: str) -> nn.Module:
         raise ModelError(f"projector_act '{name}' is not known; known are swiglu, {', '.join(sorted(ACT2FN))}")
     found: nn.Module = ACT2FN[name]
     return found
+
+
+FAMILY = Family(ULTRAVOX, _load, _layout, _parts, llm="language_model", refuse=_refuse)
