@@ -42,15 +42,18 @@ def fetch_snapshot(model_id: str, revision: str | None, say: Say, check: Check |
         listed = _listed(HfApi(), model_id, revision)
     if listed is None:
         return _from_cache(model_id, revision, name, say, check)
-    commit, sizes = listed
-
-    def get(file: str) -> Path:
-        with _explained(name):
-            return Path(hf_hub_download(model_id, file, revision=commit))
-
+    sizes = listed
     if CONFIG not in sizes:
         raise ModelError(f"model '{name}': the repository has no {CONFIG}; it is not a model that can be loaded")
-    directory = get(CONFIG).parent
+    with _explained(name):
+        # By the revision's name, which the cache then knows without the hub.
+        directory = Path(hf_hub_download(model_id, CONFIG, revision=revision)).parent
+    commit = directory.name
+
+    def get(file: str, **how: Any) -> None:
+        with _explained(name):
+            hf_hub_download(model_id, file, revision=commit, **how)
+
     extra = () if check is None else check(read_config(directory / CONFIG), f"{name}: {CONFIG}")
     small = [file for file in sizes if "/" not in file and any(fnmatch(file, pattern) for pattern in _SMALL)]
     for file in small:
@@ -63,13 +66,12 @@ def fetch_snapshot(model_id: str, revision: str | None, say: Say, check: Check |
     _announce(name, directory, [sizes[file] for file in missing], say)
     progress = _progress(name, sum(sizes[file] for file in missing), say)
     for file in missing:
-        with _explained(name):
-            hf_hub_download(model_id, file, revision=commit, tqdm_class=progress)
+        get(file, tqdm_class=progress)
     return directory
 
 
-def _listed(api: Any, model_id: str, revision: str | None) -> tuple[str, dict[str, int]] | None:
-    """Commit, and size by file; None where the hub cannot be reached."""
+def _listed(api: Any, model_id: str, revision: str | None) -> dict[str, int] | None:
+    """Size by file; None where the hub cannot be reached."""
     import huggingface_hub.errors as errors
 
     try:
@@ -82,7 +84,7 @@ def _listed(api: Any, model_id: str, revision: str | None) -> tuple[str, dict[st
         if type(error).__module__.partition(".")[0].startswith(("httpx", "httpcore", "requests", "urllib3")):
             return None
         raise
-    return str(info.sha), {entry.rfilename: int(entry.size or 0) for entry in info.siblings or ()}
+    return {entry.rfilename: int(entry.size or 0) for entry in info.siblings or ()}
 
 
 def _from_cache(model_id: str, revision: str | None, name: str, say: Say, check: Check | None) -> Path:
@@ -199,7 +201,7 @@ def _explained(name: str) -> Iterator[None]:
         ) from None
     except Exception as error:  # the network in all its forms
         raise ModelError(
-            f"model '{name}': the download broke off ({_first(error)}); run again, it goes on where it stopped"
+            f"model '{name}': the download broke off ({_first(error)}); run again, files that are whole are kept"
         ) from None
 
 

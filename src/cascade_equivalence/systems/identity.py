@@ -77,6 +77,7 @@ def identify(
     placement: Placement,
     say: Say = _nothing,
     lora: str | None = None,
+    /,
     **decoding: Any,
 ) -> Identity:
     """The identity of a model directory as `placement` runs it. Tokenizer and chat template count as decoding.

@@ -78,7 +78,11 @@ def test_positions_follow_the_documented_rate(case: tiny.Case) -> None:
         (heard,) = case.speech.hear([clip])
         assert heard.shape[1] == tiny.WIDTH
         around = sum(bool(text) for text in (adapter.opening, adapter.closing))
-        assert len(heard) - around <= clip.seconds * adapter.tokens_per_s + 1
+        there = len(heard) - around
+        if adapter.positions == "window":
+            # The last window may end behind the clip.
+            there = adapter.in_time(clip.seconds, there)
+        assert there <= clip.seconds * adapter.tokens_per_s + 1
         if case.exact:
             assert len(heard) == case.positions(clip)
         else:

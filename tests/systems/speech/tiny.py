@@ -236,16 +236,78 @@ def write_phi4(directory: Path, lora: bool = True) -> Path:
     return directory
 
 
-def write_lora(directory: Path, model: torch.nn.Module, rank: int = 4, **changes: Any) -> None:
-    """As peft writes it."""
+def write_granite(directory: Path, lora: bool = True, **text: Any) -> Path:
+    """Its logits are not divided unless `text` says so: transformers' composite class leaves that out."""
+    from transformers import GraniteSpeechConfig, GraniteSpeechForConditionalGeneration
+
+    config = GraniteSpeechConfig(
+        text_config={
+            "model_type": "granite",
+            "vocab_size": len(tokenizer()),
+            "hidden_size": WIDTH,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "embedding_multiplier": 3.0,
+            "attention_multiplier": 0.2,
+            "residual_multiplier": 0.5,
+            "bos_token_id": token("<|endoftext|>"),
+            "eos_token_id": token("<|endoftext|>"),
+            "pad_token_id": token("<|endoftext|>"),
+            **text,
+        },
+        encoder_config={
+            "hidden_dim": 16,
+            "num_layers": 2,
+            "num_heads": 2,
+            "feedforward_mult": 2,
+            "output_dim": 8,
+            "context_size": 20,
+            "max_pos_emb": 32,
+        },
+        projector_config={
+            "model_type": "blip_2_qformer",
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "encoder_hidden_size": 16,
+        },
+        audio_token_index=token("<|audio|>"),
+        has_lora_adapter=lora,
+        tie_word_embeddings=True,
+    )
+    model = shake(GraniteSpeechForConditionalGeneration(config), 8)
+    model.save_pretrained(directory)
+    tokenizer().save_pretrained(directory)
+    if lora:
+        # Names as published, from when the LLM was a whole model inside the composite.
+        parts = (".q_proj", ".v_proj")
+        write_lora(directory, model.model.language_model, name="language_model.model.{}", parts=parts)
+    return directory
+
+
+def write_lora(
+    directory: Path,
+    model: torch.nn.Module,
+    rank: int = 4,
+    name: str = "{}",
+    parts: tuple[str, ...] = ("",),
+    **changes: Any,
+) -> None:
+    """As peft writes it. name: of a module, around its path; parts: ends of the names of modules that have it."""
     directory.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(7)
     tensors = {}
-    for name, module in model.named_modules():
-        if name.startswith("model.layers.") and isinstance(module, torch.nn.Linear):
+    for path, module in model.named_modules():
+        if "layers." in path and path.startswith(("model.layers.", "layers.")) and isinstance(module, torch.nn.Linear):
+            if not path.endswith(parts):
+                continue
             down = torch.randn(rank, module.in_features, generator=generator) * module.in_features**-0.5
             up = torch.randn(module.out_features, rank, generator=generator) * rank**-0.5
-            tensors |= {f"base_model.model.{name}.lora_{side}.weight": t for side, t in (("A", down), ("B", up))}
+            full = f"base_model.model.{name.format(path)}"
+            tensors |= {f"{full}.lora_{side}.weight": t for side, t in (("A", down), ("B", up))}
     config = {
         "peft_type": "LORA",
         "r": rank,
@@ -303,6 +365,9 @@ def build(case: str, root: Path, placement: Placement = CPU) -> Case:
     if case == "qwen2-audio":
         write_qwen2_audio(directory)
         return Case(load_speech_llm(case, directory, placement), directory, lambda c: 2 + qwen_positions(frames(c)))
+    if case == "granite-speech":
+        write_granite(directory)
+        return Case(load_speech_llm(case, directory, placement), directory, granite_positions)
     write_phi4(directory)
     return Case(
         load_speech_llm(case, directory, placement), directory, lambda c: -(-((len(c.samples) - 400) // 160 + 1) // 8)
@@ -314,8 +379,21 @@ def qwen_positions(mel: int) -> int:
     return ((mel - 1) // 2 + 1) // 2
 
 
+def granite_positions(clip: Clip) -> int:
+    """Two feature frames a state, windows of fifteen states, three positions a window."""
+    return -(-((max(len(clip.samples), 1024) // 160 + 1) // 2) // 15) * 3
+
+
 def silence(seconds: float) -> Clip:
     return Clip(torch.zeros(int(seconds * RATE)).numpy())
 
 
-CASES = ("pocket-ctc", "pocket-frames", "ultravox-old", "ultravox-new", "qwen2-audio", "phi4-multimodal")
+CASES = (
+    "pocket-ctc",
+    "pocket-frames",
+    "ultravox-old",
+    "ultravox-new",
+    "qwen2-audio",
+    "phi4-multimodal",
+    "granite-speech",
+)

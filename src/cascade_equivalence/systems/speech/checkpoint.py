@@ -160,7 +160,7 @@ def from_pretrained(architecture: str, name: str, directory: Path, placement: Pl
 def _complain_of(directory: Path, info: Mapping[str, Any]) -> None:
     mismatched = {name: f"{name} is {tuple(is_)}, not {tuple(be)}" for name, is_, be in info["mismatched_keys"]}
     missing = sorted(set(info["missing_keys"]) - mismatched.keys())
-    complain(str(directory), missing, sorted(info["unexpected_keys"]), mismatched.values())
+    complain(str(directory), missing, sorted(info["unexpected_keys"]), sorted(mismatched.values()))
 
 
 @contextmanager
@@ -178,15 +178,30 @@ def _without_adapter(directory: Path) -> Iterator[Path]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' own reports: what they say is said in an error, with names."""
+    """Without transformers' own bars and reports: what they say is said in an error, with names."""
     from transformers.utils import logging
 
-    level = logging.get_verbosity()
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def causal(model: Any) -> Any:
+    """The model's language model and head as the causal LM of their own class: the same objects, no copy."""
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        causal = AutoModelForCausalLM.from_config(model.config.text_config, trust_remote_code=False)
+    causal.model = model.model.language_model
+    causal.lm_head = model.lm_head
+    causal.generation_config = model.generation_config
+    return causal
 
 
 def load_tokenizer(name: str, directory: Path) -> Any:

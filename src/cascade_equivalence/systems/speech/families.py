@@ -16,6 +16,7 @@ FAMILIES = {
     "ultravox": "ultravox",
     "qwen2_audio": "qwen2_audio",
     "phi4_multimodal": "phi4_multimodal",
+    "granite_speech": "granite_speech",
 }
 """`model_type` (or our own `family`) of config.json → module of this package, which has a `FAMILY`."""
 _ELSEWHERE = {

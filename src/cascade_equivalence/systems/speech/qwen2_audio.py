@@ -12,7 +12,13 @@ from cascade_equivalence.audio.clip import RATE, Clip
 from cascade_equivalence.errors import AudioError, ModelError
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.speech.adapter import Adapter, Family, Wanted
-from cascade_equivalence.systems.speech.checkpoint import class_layout, expect_tokens, from_pretrained, load_tokenizer
+from cascade_equivalence.systems.speech.checkpoint import (
+    causal,
+    class_layout,
+    expect_tokens,
+    from_pretrained,
+    load_tokenizer,
+)
 from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
 
 CLASS = "Qwen2AudioForConditionalGeneration"
@@ -87,18 +93,6 @@ def _load(wanted: Wanted) -> SpeechLLM:
         matched=backbone,
         ears=Qwen2AudioEars(model.model, _features(directory)),
     )
-
-
-def causal(model: Any) -> Any:
-    """The model's language model and head as the causal LM of their own class: the same objects, no copy."""
-    from transformers import AutoModelForCausalLM
-
-    with torch.device("meta"):
-        causal = AutoModelForCausalLM.from_config(model.config.text_config, trust_remote_code=False)
-    causal.model = model.model.language_model
-    causal.lm_head = model.lm_head
-    causal.generation_config = model.generation_config
-    return causal
 
 
 def _features(directory: Path) -> Any:
