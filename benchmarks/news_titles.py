@@ -23,9 +23,9 @@ import soundfile
 from cascade_equivalence.agreement import compare
 from cascade_equivalence.audio.clip import RATE, read_clip
 from cascade_equivalence.audio.synthesis import KokoroSynthesizer
-from cascade_equivalence.systems.arms import SpeechArm, TextArm
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.loading import locate, place
+from cascade_equivalence.systems.local import SpeechSystem, TextSystem
 from cascade_equivalence.systems.speech.encoder import WhisperEncoder
 from cascade_equivalence.systems.speech.loading import load_speech_llm
 from cascade_equivalence.systems.speech.pocket import CtcConnector, PocketEars, pad
@@ -107,7 +107,7 @@ def report(work: Path, name: str) -> None:
     ears = speech.ears
     if not isinstance(ears, PocketEars) or not isinstance(ears.connector, CtcConnector):
         raise SystemExit(f"{name} writes no text; its word error rate cannot be told")
-    reads, hears = TextArm("cascade", llm, "plain", None), SpeechArm(name, speech, "plain")
+    reads, hears = TextSystem(llm, "plain"), SpeechSystem(speech, "plain")
     offsets = np.mean(
         [
             r.scores

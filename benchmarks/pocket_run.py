@@ -2,8 +2,8 @@
 
 The plain loop is what one would write by hand: one item at a time; for every cascade and condition the clip is
 transcribed again (`generate`, 30 s padding); every label scored by a forward pass over the whole prompt. Same weights,
-dtypes, prompts, calibration offsets and clips; models loaded before the clocks start. The run's sampling of single-item
-latencies, nine trials an arm whatever the size of the study, is left out.
+dtypes, prompts, calibration offsets and clips; the loop's models are loaded before its clock starts, the run loads its
+ASRs inside. Hearing check, repeated answers and single requests are left out.
 
     python benchmarks/pocket_run.py --limit 40
 """
@@ -15,8 +15,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,17 @@ import torch
 
 from cascade_equivalence.audio.clip import RATE
 from cascade_equivalence.audio.store import ClipStore
-from cascade_equivalence.run import execute as executor
-from cascade_equivalence.run.journal import AnswerRow, Journal, TranscriptRow
+from cascade_equivalence.run.answers import offset_key
+from cascade_equivalence.run.execute import execute
+from cascade_equivalence.run.journal import AnswerRow, Journal, Row, TranscriptRow
 from cascade_equivalence.run.layout import CLIPS, JOURNAL
 from cascade_equivalence.run.models import Models
-from cascade_equivalence.run.plan import ArmPlan, Plan
+from cascade_equivalence.run.plan import ArmPlan, LocalModel, Plan, Sizes
 from cascade_equivalence.run.progress import Silent
+from cascade_equivalence.run.run import open_run
+from cascade_equivalence.run.work import Work, do
 from cascade_equivalence.study.build import build_plan
 from cascade_equivalence.study.spec import load_study, narrow
-from cascade_equivalence.systems.arms import TextArm
 from cascade_equivalence.systems.whisper import Whisper
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.task import Task
@@ -41,55 +43,61 @@ from cascade_equivalence.tasks.task import Task
 Answers = dict[tuple[str, str, str, str], str]
 
 
-def with_padding(plan: Plan, padding: str) -> Plan:
-    """The plan with another ASR padding, and identities that say so."""
+def with_padding(plan: Plan, padding: Any) -> Plan:
+    """The plan with another ASR padding, identities that say so, and nothing beside the answers."""
     models = dict(plan.models)
-    for name in plan.paddings:
-        identity = models[name].identity
-        models[name] = replace(
-            models[name], identity=replace(identity, decoding={**identity.decoding, "padding": padding})
-        )
-    return replace(plan, models=models, paddings=dict.fromkeys(plan.paddings, padding))
+    for name in asrs(plan):
+        model = models[name]
+        assert isinstance(model, LocalModel)
+        decoding = {**model.identity.decoding, "padding": padding}
+        models[name] = replace(model, padding=padding, identity=replace(model.identity, decoding=decoding))
+    return replace(plan, models=models, sizes=Sizes(0, 0, 0))
+
+
+def asrs(plan: Plan) -> list[str]:
+    """The ASRs of a plan."""
+    return list(dict.fromkeys(arm.asr for arm in plan.arms if arm.asr))
+
+
+@dataclass
+class Timed:
+    """This process as an executor that counts the seconds of its work."""
+
+    plan: Plan
+    models: Models
+    store: ClipStore
+    inside: float = 0.0
+
+    def map(self, work: Sequence[Work]) -> Iterator[list[Row]]:
+        """See `Executor.map`."""
+        for piece in work:
+            start = time.perf_counter()
+            rows = do(piece, self.plan, self.models, self.store)
+            self.inside += time.perf_counter() - start
+            yield rows
 
 
 def run(plan: Plan, directory: Path) -> tuple[float, float, Answers, dict[str, str], dict[str, Any]]:
-    """(wall s, s inside models, answers, transcript by clip and ASR, offsets) of one execution."""
-    models = Models(plan, Silent())
-    for asr in plan.paddings:
-        models.asr(asr)
-    for arm in plan.arms:
-        models.llm(arm.llm)
-    inside = 0.0
+    """(wall s, s inside the work, answers, transcript by clip and ASR, offsets) of one execution."""
+    models = Models(plan, lambda _: None)
+    # Loading is no part of the comparison; the first group's models stay for the run.
+    models.focus(plan.arms[0].answers)
+    models.llm(plan.arms[0].answers)
+    timed: list[Timed] = []
 
-    def timed(method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            nonlocal inside
-            start = time.perf_counter()
-            try:
-                return method(*args, **kwargs)
-            finally:
-                inside += time.perf_counter() - start
+    def executor(plan: Plan, store: ClipStore) -> Timed:
+        timed.append(Timed(plan, models, store))
+        return timed[0]
 
-        return call
-
-    transcribe, reply = Whisper.transcribe, TextArm.reply
-    Whisper.transcribe, TextArm.reply = timed(transcribe), timed(reply)  # type: ignore[method-assign]
-    beside = {name: getattr(executor, name) for name in ("prove_hearing", "sample_latency", "repeat_answers")}
-    for name in beside:
-        setattr(executor, name, lambda *_: None)
-    start = time.perf_counter()
-    try:
-        executor.execute(plan, models, directory, Silent())
-    finally:
+    with open_run(directory, plan, Silent(), executor) as opened:
+        start = time.perf_counter()
+        execute(opened)
         wall = time.perf_counter() - start
-        for name, function in beside.items():
-            setattr(executor, name, function)
-        Whisper.transcribe, TextArm.reply = transcribe, reply  # type: ignore[method-assign]
-    journal = Journal(directory / JOURNAL)
+    journal = Journal(directory / JOURNAL, create=False)
     answers = {(r.arm, r.task, r.condition, r.item): r.label for r in journal.rows(AnswerRow).values()}
     transcripts = {f"{r.asr}:{r.clip}": r.text for r in journal.rows(TranscriptRow).values()}
-    offsets = {task.name: journal.fact(plan.offset_key(arm, task)) for arm in plan.arms for task in plan.tasks}
-    return wall, inside, answers, transcripts, offsets
+    offsets = {task.name: journal.fact(offset_key(plan, arm, task)) for arm in plan.arms for task in plan.tasks}
+    return wall, timed[0].inside, answers, transcripts, offsets
 
 
 def plain_transcript(model: Whisper, samples: np.ndarray) -> str:
@@ -104,7 +112,7 @@ def plain_transcript(model: Whisper, samples: np.ndarray) -> str:
 
 def plain_label(models: Models, arm: ArmPlan, task: Task, item: Item, content: str, offsets: list[float]) -> str:
     """Each label's mean log-likelihood by a forward pass of its own over the whole prompt."""
-    llm = models.llm(arm.llm)
+    llm = models.llm(arm.answers)
     prompt = task.form.plain(item, task.shots)
     text = prompt.before + " " + " ".join(content.split()) + prompt.after
     scores = []
@@ -117,11 +125,11 @@ def plain_label(models: Models, arm: ArmPlan, task: Task, item: Item, content: s
 
 def loop(plan: Plan, directory: Path, offsets: dict[str, Any]) -> tuple[float, Answers]:
     """The plain loop over the clips that the run made."""
-    journal, store, models = Journal(directory / JOURNAL), ClipStore(directory / CLIPS), Models(plan, Silent())
+    journal, store = Journal(directory / JOURNAL, create=False), ClipStore(directory / CLIPS)
+    models = Models(plan, lambda _: None)
     clips = {(r.task, r.condition, r.item): r.clip for r in journal.rows(AnswerRow).values() if r.clip}
-    for asr in plan.paddings:
-        models.asr(asr)
-    models.llm(plan.arms[0].llm)
+    heard = {asr: models.transcriber(asr) for asr in asrs(plan)}
+    models.llm(plan.arms[0].answers)
     answers: Answers = {}
     start = time.perf_counter()
     with torch.inference_mode():
@@ -132,7 +140,7 @@ def loop(plan: Plan, directory: Path, offsets: dict[str, Any]) -> tuple[float, A
                         content = item.text or ""
                         if arm.asr:
                             samples = store.get(clips[task.name, condition.name, item.id] or "").samples
-                            content = plain_transcript(models.asr(arm.asr), samples)
+                            content = plain_transcript(heard[arm.asr], samples)  # type: ignore[arg-type]
                         label = plain_label(models, arm, task, item, content, offsets[task.name])
                         answers[arm.name, task.name, condition.name, item.id] = label
     return time.perf_counter() - start, answers

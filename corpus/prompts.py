@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cascade_equivalence.systems.arms import TextArm
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.loading import locate, place
+from cascade_equivalence.systems.local import TextSystem
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.parsing import matches_alias
 from cascade_equivalence.tasks.task import Task, load_task
@@ -39,15 +39,15 @@ def draw(task: Task, seed: int, per_label: int) -> tuple[str, ...]:
     return tuple(shots)
 
 
-def evaluate(arm: TextArm, task: Task) -> tuple[float, float, float]:
+def evaluate(arm: TextSystem, task: Task) -> tuple[float, float, float]:
     """(raw accuracy, calibrated accuracy, calibrated cross-entropy in nats) on the development items not shown."""
     items: list[Item] = list(task.calibration)
     texts = [item.text or "" for item in items]
     if task.form.kind == "open":
-        said = arm.reply(task, items, texts, "generate")
+        said = [reply for reply in arm.reply(task, items, texts, "generate") if reply]
         right = float(np.mean([matches_alias(r.text or "", i.accepted) for r, i in zip(said, items, strict=True)]))
         return right, right, 1 - right
-    scores = np.array([r.scores for r in arm.reply(task, items, texts, "labels")])
+    scores = np.array([r.scores for r in arm.reply(task, items, texts, "labels") if r])
     gold = np.array([[c.label for c in i.choices].index(i.label or "") for i in items])
     shifted = scores - scores.mean(0) if task.form.kind == "labels" else scores
     logp = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
@@ -70,7 +70,7 @@ def main() -> None:
     args = parser.parse_args()
     task = load_task(args.task, args.manifest)
     backbone = Backbone.load("llm", locate("smollm2-135m", print), place("llm", "cpu", "float32", 16))
-    arm = TextArm("gold", backbone, "plain", None)
+    arm = TextSystem(backbone, "plain")
     form = replace(task.form, instruction=args.instruction or task.form.instruction)
     found = []
     for seed in range(args.sets):

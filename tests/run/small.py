@@ -14,8 +14,8 @@ ARGUMENTS = ["run", "pocket", "--tasks", "topic", "--limit", "4"]
 STEADY = {
     "clips": "key, task, item, condition, sha256, seconds, snr_db, scale",
     "transcripts": "key, asr, clip, text, logprob, tokens, complete",
-    "replies": "key, asker, content, scores, text, tokens",
-    "answers": "key, arm, task, item, condition, replicate, mode, reply, clip, transcript, label, tie",
+    "replies": "key, asker, content, scores, text, read, written, ended",
+    "answers": "key, arm, task, item, condition, replicate, mode, reply, clip, transcript, tie, raw_tie, note, label",
 }
 """Columns that do not depend on how long something took."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 import pytest
 import torch
 
-from cascade_equivalence.errors import RunError
-from cascade_equivalence.run.batching import chunks, halving
+from cascade_equivalence.errors import ModelError, RunError
+from cascade_equivalence.run.batching import Fits, chunks, device_errors, halving
 
 
 def test_chunks_keep_order_and_lose_nothing() -> None:
@@ -28,9 +29,57 @@ def test_out_of_memory_halves_until_it_fits(error: type[Exception]) -> None:
 
     found = halving(work, list(range(7)))
     assert [result for result, _, _ in found] == [10 * x for x in range(7)]
-    assert [size for _, _, size in found] == [1, 2, 2, 2, 2, 2, 2]
-    assert sizes[0] == 7
+    assert [size for _, _, size in found] == [2, 2, 2, 2, 2, 2, 1]
+    assert sizes == [7, 4, 2, 2, 2, 1]
     assert all(seconds >= 0 for _, seconds, _ in found)
+
+
+def test_the_size_that_fitted_is_remembered() -> None:
+    sizes, fits = [], Fits()
+
+    def work(batch: Sequence[int]) -> list[int]:
+        sizes.append(len(batch))
+        if len(batch) > 3:
+            raise torch.OutOfMemoryError("no room")
+        return list(batch)
+
+    for start in range(3):
+        assert [r for r, _, _ in halving(work, range(start, start + 16), fits)] == list(range(start, start + 16))
+    assert [size for size in sizes if size > 3] == [16, 8, 4]
+
+
+def test_what_a_failed_batch_held_is_free_before_the_next_try() -> None:
+    """As on a device: the parts of a batch fit only once nothing of the failed one is alive."""
+    alive: list[weakref.ref[Held]] = []
+
+    class Held:
+        """Stands for what a forward pass allocates."""
+
+    def work(batch: Sequence[int]) -> list[int]:
+        if any(ref() is not None for ref in alive):
+            raise AssertionError("the failed batch is still held")
+        held = [Held() for _ in batch]
+        alive.extend(weakref.ref(one) for one in held)
+        if len(batch) > 8:
+            raise torch.OutOfMemoryError("no room")
+        del held
+        return list(batch)
+
+    assert len(halving(work, range(16))) == 16
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (AssertionError("Torch not compiled with CUDA enabled"), "not compiled with CUDA"),
+        (RuntimeError("CUDA error: device-side assert triggered"), "device-side assert"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "does not fit in memory"),
+        (MemoryError(), "does not fit in memory"),
+    ],
+)
+def test_a_devices_errors_are_ours(error: Exception, said: str) -> None:
+    with pytest.raises(ModelError, match=said), device_errors("model 'llm'"):
+        raise error
 
 
 def test_a_single_trial_that_does_not_fit_is_an_error() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cascade_equivalence.run.execute import execute
-from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.progress import Silent
+from cascade_equivalence.run.run import open_run
 from cascade_equivalence.study.build import build_plan
 from cascade_equivalence.study.record import record
 from cascade_equivalence.study.results import analyse
@@ -38,11 +38,12 @@ def test_the_self_cascade_reads_through_the_checkpoints_own_llm(tmp_path: Path, 
         }
     )
     plan = build_plan(study, tmp_path, print)
-    models = Models(plan, Silent())
     self_cascade = next(arm for arm in plan.arms if arm.name == "self-cascade")
-    assert models.llm(self_cascade.llm) is models.speech("speech").matched
-    record(study, plan, tmp_path / "run")
-    execute(plan, models, tmp_path / "run", Silent())
+    with open_run(tmp_path / "run", plan, Silent()) as run:
+        assert self_cascade.llm is not None
+        assert run.models.llm(self_cascade.llm) is run.models.speech("speech").matched
+        record(study, plan, run.journal)
+        assert execute(run) == 0
     results = analyse(tmp_path / "run")
     assert {match.grade for match in results.matches} == {grade}
     pairs = {(c.left, c.right) for c in results.comparisons}

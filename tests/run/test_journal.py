@@ -88,6 +88,6 @@ def test_killed_between_commits(tmp_path: Path) -> None:
     journal.add(row("a"))
     raw = sqlite3.connect(tmp_path / "j.sqlite", isolation_level=None)
     raw.execute("BEGIN IMMEDIATE")
-    raw.execute("INSERT INTO clips VALUES ('x', 't', 'i', 'c', 's', 1, NULL, 1)")
+    raw.execute("INSERT INTO clips VALUES ('x', 't', 'i', 'c', 's', 1, NULL, 1, '')")
     raw.close()
     assert set(Journal(tmp_path / "j.sqlite").rows(ClipRow)) == {"a"}

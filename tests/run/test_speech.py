@@ -13,17 +13,17 @@ from safetensors.torch import save_file
 
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.run.execute import execute
-from cascade_equivalence.run.fresh import Fresh, choose
 from cascade_equivalence.run.hearing import hearing_trials
 from cascade_equivalence.run.models import Models
-from cascade_equivalence.run.plan import Plan
+from cascade_equivalence.run.plan import LocalModel, Plan
 from cascade_equivalence.run.progress import Silent
-from cascade_equivalence.run.retest import SHIFT, shifted
+from cascade_equivalence.run.questions import choose
+from cascade_equivalence.run.run import open_run
 from cascade_equivalence.study.build import build_plan
 from cascade_equivalence.study.record import record
 from cascade_equivalence.study.results import analyse
 from cascade_equivalence.study.spec import Study
-from cascade_equivalence.systems.arms import SpeechArm
+from cascade_equivalence.systems.local import SpeechSystem
 from cascade_equivalence.systems.speech.pocket import CtcConnector, FrameConnector, PocketConfig
 from cascade_equivalence.systems.speech.pocket_checkpoint import save_connector
 from tests.run.small import contents
@@ -76,15 +76,19 @@ def plan(study: Study) -> Plan:
 
 @pytest.fixture(scope="module")
 def models(plan: Plan) -> Models:
-    return Models(plan, Silent())
+    return Models(plan, print)
+
+
+def carry_out(study: Study, plan: Plan, out: Path) -> Path:
+    with open_run(out, plan, Silent()) as run:
+        record(study, plan, run.journal)
+        assert execute(run) == 0
+    return out
 
 
 @pytest.fixture(scope="module")
-def done(study: Study, plan: Plan, models: Models, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("run")
-    record(study, plan, out)
-    execute(plan, models, out, Silent())
-    return out
+def done(study: Study, plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return carry_out(study, plan, tmp_path_factory.mktemp("run"))
 
 
 def test_the_self_cascade_is_the_cascade_on_the_same_llm(plan: Plan) -> None:
@@ -94,9 +98,9 @@ def test_the_self_cascade_is_the_cascade_on_the_same_llm(plan: Plan) -> None:
     assert {arm.style for arm in plan.arms} == {"plain"}
 
 
-def test_objects_are_shared(plan: Plan, models: Models, done: Path) -> None:
-    ctc, frames = (models.arm(arm) for arm in plan.arms if arm.speech)
-    assert isinstance(ctc, SpeechArm) and isinstance(frames, SpeechArm)
+def test_objects_are_shared(plan: Plan, models: Models) -> None:
+    ctc, frames = (models.system(arm.answers, arm.style) for arm in plan.arms if arm.kind == "speech")
+    assert isinstance(ctc, SpeechSystem) and isinstance(frames, SpeechSystem)
     assert ctc.speech.backbone is frames.speech.backbone is models.llm("llm")
     assert ctc.speech.ears.encoder is frames.speech.ears.encoder  # type: ignore[attr-defined]
 
@@ -105,7 +109,8 @@ def test_another_dtype_is_another_arm(study: Study) -> None:
     spec = study.models["ctc"].model_copy(update={"dtype": "bfloat16"})
     other = build_plan(study.model_copy(update={"models": study.models | {"ctc": spec}}), Path.cwd(), print)
     assert other.same == {}
-    assert other.models[other.arms[2].llm].placement.dtype == "bfloat16"
+    own = other.models[other.arms[2].llm or ""]
+    assert isinstance(own, LocalModel) and own.placement.dtype == "bfloat16"
 
 
 def test_the_identity_covers_every_part(plan: Plan, study: Study, tmp_path: Path) -> None:
@@ -114,7 +119,7 @@ def test_the_identity_covers_every_part(plan: Plan, study: Study, tmp_path: Path
     save_file({"head.bias": torch.ones(41)}, changed / "model.safetensors")
     spec = study.models["ctc"].model_copy(update={"id": str(changed)})
     other = build_plan(study.model_copy(update={"models": study.models | {"ctc": spec}}), Path.cwd(), print)
-    before, after = plan.speech["ctc"].identity, other.speech["ctc"].identity
+    before, after = plan.identity("ctc"), other.identity("ctc")
     assert before.modules["language_model"] == after.modules["language_model"]
     assert before.modules["audio_tower"] == after.modules["audio_tower"]
     assert before.modules["connector"] != after.modules["connector"]
@@ -147,28 +152,24 @@ def test_what_the_journal_says_of_the_arms(done: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_resumed_run_ends_as_an_undisturbed_one(
-    study: Study, plan: Plan, models: Models, done: Path, tmp_path: Path
-) -> None:
-    record(study, plan, tmp_path)
-    execute(plan, models, tmp_path, Silent())
+def test_a_resumed_run_ends_as_an_undisturbed_one(study: Study, plan: Plan, done: Path, tmp_path: Path) -> None:
+    carry_out(study, plan, tmp_path)
     db = sqlite3.connect(tmp_path / "journal.sqlite")
     with db:
         db.execute("DELETE FROM answers WHERE arm = 'speech-frames' AND item > (SELECT MIN(item) FROM answers)")
         db.execute("DELETE FROM replies WHERE asker = 'speech-frames' AND key > (SELECT MIN(key) FROM replies)")
     db.close()
-    models.forget()
-    execute(plan, models, tmp_path, Silent())
+    carry_out(study, plan, tmp_path)
     assert contents(tmp_path) == contents(done)
 
 
 def test_a_dropped_audio_leaves_the_prompt_alone(plan: Plan, models: Models) -> None:
     arm, task = plan.arms[2], plan.tasks[0]
-    system = models.arm(arm)
-    assert isinstance(system, SpeechArm)
+    system = models.system(arm.answers, arm.style)
+    assert isinstance(system, SpeechSystem)
     assert [tuple(states.shape) for states in system.speech.hear([None, None])] == [(0, 576)] * 2
-    first, second = Fresh(plan, models).ask(arm, task, task.items[:2], [None, None], 2)
-    assert first.scores == pytest.approx(second.scores, abs=1e-4)
+    first, second = system.reply(task, task.items[:2], [None, None], "labels")
+    assert first and second and first.scores == pytest.approx(second.scores, abs=1e-4)
 
 
 def test_trials_of_the_gate_are_exchanged_with_another_label(plan: Plan) -> None:
@@ -184,18 +185,6 @@ def test_items_are_chosen_evenly(plan: Plan) -> None:
     chosen = choose([task, other], 3, "x")
     assert [t.name for t, _ in chosen] == ["topic", "topic", "other"]
     assert len(choose([task, other], 100, "x")) == 5
-
-
-def test_a_shift_keeps_length_and_sound(plan: Plan) -> None:
-    from cascade_equivalence.audio.clip import read_clip
-
-    item = plan.tasks[0].items[0]
-    assert item.audio
-    clip = read_clip(item.audio)
-    later = shifted(clip)
-    assert len(later.samples) == len(clip.samples)
-    assert not later.samples[:SHIFT].any()
-    assert later.samples[SHIFT:] == pytest.approx(clip.samples[:-SHIFT], abs=1e-6)
 
 
 def test_a_speech_llm_that_is_nowhere(study: Study) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from cascade_equivalence.systems.arms import TextArm
 from cascade_equivalence.systems.backbone import Query
+from cascade_equivalence.systems.local import TextSystem
 from cascade_equivalence.systems.prompting import render, spoken_text, style_of
 from cascade_equivalence.tasks.forms import FORMS
 from cascade_equivalence.tasks.task import Task, load_task
@@ -101,7 +101,7 @@ def topic() -> Task:
 
 def test_arms_differ_only_in_what_they_read() -> None:
     task = topic()
-    arm = TextArm("gold", backbone(), "plain", None)
+    arm = TextSystem(backbone(), "plain")
     texts = [item.text or "" for item in task.items]
     replies = arm.reply(task, task.items, texts, "labels")
     assert [len(r.scores or ()) for r in replies] == [4] * 4

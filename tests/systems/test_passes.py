@@ -9,8 +9,8 @@ from cascade_equivalence.errors import AnalysisError
 from cascade_equivalence.mechanism.erasure import LeaceEraser
 from cascade_equivalence.mechanism.interventions import erasing
 from cascade_equivalence.study.mechanism.bench import Bench
-from cascade_equivalence.systems.arms import SpeechArm
 from cascade_equivalence.systems.backbone import Pass, Query
+from cascade_equivalence.systems.local import SpeechSystem
 from tests.systems.speech.tiny import WIDTH, Case, build, clips
 
 BEFORE = (40, 41, 42)
@@ -23,7 +23,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def queries(case: Case) -> list[Query]:
-    arm = SpeechArm("arm", case.speech, "plain")
+    arm = SpeechSystem(case.speech, "plain")
     heard = arm.speech.hear(clips())
     return [Query(torch.cat([h, case.speech.backbone.embed([45, 46])]), LABELS, arm.audio_span(h)) for h in heard]
 
@@ -53,7 +53,7 @@ def test_a_prompt_that_is_all_prefix_keeps_its_span(case: Case) -> None:
 def test_erasing_nothing_changes_no_bit(case: Case) -> None:
     asked = queries(case)
     plain = case.speech.backbone.score(BEFORE, asked)
-    bench = Bench.of(SpeechArm("arm", case.speech, "plain"), None, 4)
+    bench = Bench.of(SpeechSystem(case.speech, "plain"), None, 4)
     for scope, variant in (("audio", ""), ("all", "erased")):
         with erasing(bench.blocks, {}, bench.stage, scope), bench.watching(variant):
             assert case.speech.backbone.score(BEFORE, asked) == plain
@@ -62,7 +62,7 @@ def test_erasing_nothing_changes_no_bit(case: Case) -> None:
 def test_erasing_everywhere_reaches_the_prefix_and_leaves_none_behind(case: Case) -> None:
     backbone, asked = case.speech.backbone, queries(case)
     plain = backbone.score(BEFORE, asked)
-    bench = Bench.of(SpeechArm("arm", case.speech, "plain"), None, 4)
+    bench = Bench.of(SpeechSystem(case.speech, "plain"), None, 4)
     axis = torch.linalg.qr(torch.randn(WIDTH, 8, generator=torch.Generator().manual_seed(0)))[0]
     erasers = {layer: LeaceEraser(axis, axis.T, None) for layer in bench.layers}
     with erasing(bench.blocks, erasers, bench.stage, "all"), bench.watching("erased"):
@@ -79,7 +79,7 @@ def test_erasing_everywhere_reaches_the_prefix_and_leaves_none_behind(case: Case
 
 
 def test_the_lens_at_the_last_block_is_the_model(case: Case) -> None:
-    bench = Bench.of(SpeechArm("arm", case.speech, "plain"), None, 4)
+    bench = Bench.of(SpeechSystem(case.speech, "plain"), None, 4)
     asked = queries(case)[:1]
     found: dict[int, torch.Tensor] = {}
     bench.collect(BEFORE, [asked[0].states], [asked[0].audio], lambda _, by_layer: found.update(by_layer))
@@ -94,4 +94,4 @@ def test_the_lens_at_the_last_block_is_the_model(case: Case) -> None:
 
 def test_a_layer_that_does_not_exist_is_named(case: Case) -> None:
     with pytest.raises(AnalysisError, match="layer 7 does not exist: the model has layers 0 to 1"):
-        Bench.of(SpeechArm("arm", case.speech, "plain"), [0, 7], 4)
+        Bench.of(SpeechSystem(case.speech, "plain"), [0, 7], 4)

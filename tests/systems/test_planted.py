@@ -9,11 +9,8 @@ import pytest
 import torch
 from scipy.stats import binomtest
 
-from cascade_equivalence.run.execute import execute
-from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.progress import Silent
-from cascade_equivalence.study.build import build_plan
-from cascade_equivalence.study.record import record
+from cascade_equivalence.study.go import run_plan
 from cascade_equivalence.study.results import Results, analyse
 from cascade_equivalence.study.spec import Study
 from cascade_equivalence.systems.backbone import Query
@@ -39,9 +36,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         }
     )
     out = tmp_path_factory.mktemp("planted")
-    plan = build_plan(study, Path.cwd(), print, own)
-    record(study, plan, out)
-    execute(plan, Models(plan, Silent()), out, Silent())
+    assert run_plan(study, Path.cwd(), out, Silent(), own) == 0
     return analyse(out)
 
 

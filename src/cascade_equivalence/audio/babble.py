@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,8 +12,9 @@ import numpy as np
 
 from cascade_equivalence.audio.clip import Samples, read_clip
 from cascade_equivalence.audio.level import active_power
-from cascade_equivalence.audio.recordings import Recordings
+from cascade_equivalence.audio.recordings import Recordings, find_recordings
 from cascade_equivalence.errors import AudioError, UsageError
+from cascade_equivalence.pocket.fetch import sha256_file
 
 TALKERS = (3, 7)
 """Fewest and most talkers summed."""
@@ -27,8 +29,24 @@ class Talker:
 
 
 @lru_cache(maxsize=4)
+def talkers_digest(source: Path) -> str:
+    """Hash of a babble manifest's or folder's recordings and of who speaks them: equal digests make equal babble."""
+    if source.is_dir():
+        return find_recordings(source).sha256
+    from cascade_equivalence.tasks.manifest import read_manifest
+
+    digest = hashlib.sha256()
+    for item in read_manifest(source):
+        if item.audio:
+            digest.update(f"{item.speaker or item.id}\x1f{sha256_file(item.audio)}\x1f".encode())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=4)
 def read_talkers(manifest: Path) -> tuple[Talker, ...]:
-    """The talkers of a manifest, by its `speaker`. Raises `UsageError` if there are fewer than three."""
+    """The talkers of a manifest, by its `speaker`, or of a folder. Raises `UsageError` for fewer than three."""
+    if manifest.is_dir():
+        return talkers_of(find_recordings(manifest))
     from cascade_equivalence.tasks.manifest import read_manifest
 
     items = read_manifest(manifest)

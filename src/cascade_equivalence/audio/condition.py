@@ -85,6 +85,7 @@ FORMS = (
     Form("clip", None, (Range("dB", 0, 60),)),
     Form("gain", None, (Range("dB", -60, 60),)),
     Form("speed", None, (Range("", 0.5, 2),)),
+    Form("shift", None, (Range("ms", 0, 1000),)),
     Form("silence"),
     Form("swap"),
     Form("no-audio"),

@@ -94,6 +94,8 @@ def _apply(
             return np.clip(samples * np.float32(10 ** (value / 20)), -1, 1).astype(np.float32), None, 1.0
         case "silence":
             return np.zeros_like(samples), None, 1.0
+        case "shift":
+            return shifted(samples, value), None, 1.0
         case "swap":
             return samples, None, 1.0
     return _without_noise(step, samples, value, generator, seed, name)
@@ -142,6 +144,12 @@ def far_field(
     floor = noise * np.sqrt(speech_power * 10 ** (FAR_FIELD_FLOOR / 10) / power(noise))
     mixture, factor = limit(wet + floor.astype(np.float32))
     return mixture, 10 * float(np.log10(active_power(wet) / power(floor))), factor
+
+
+def shifted(samples: Samples, milliseconds: float) -> Samples:
+    """Later by a time, as long as it was: silence comes first, and as much falls off at the end."""
+    late = min(round(milliseconds * RATE / 1000), len(samples))
+    return np.concatenate([np.zeros(late, np.float32), samples[: len(samples) - late]])
 
 
 def speed(samples: Samples, factor: float, name: str) -> Samples:

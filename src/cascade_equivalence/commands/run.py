@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 HELP = "run a study: every arm on every trial, then the report"
@@ -12,13 +13,15 @@ EPILOG = """examples:
   ceq run study.yaml --out runs/kitchen          a study of your own
   ceq run pocket --arms gold,cascade-s --tasks topic
 
-Killed or interrupted, the same command goes on where it stopped; finished, it only rebuilds the report."""
+Killed or interrupted, the same command goes on where it stopped; finished, it only rebuilds the report. A narrowed
+study (--limit, --arms, --tasks) gets a directory of its own."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("study", nargs="?", default="pocket", help="a study file (YAML) or a preset (default: pocket)")
-    parser.add_argument("--out", type=Path, help="run directory (default: runs/<study>)")
+    parser.add_argument("--out", type=Path, help="run directory (default: runs/<study>, narrowed: runs/<study>-…)")
+    parser.add_argument("--replace", action="store_true", help="make this study that of a directory that holds another")
     parser.add_argument("--limit", type=int, help="evaluate at most this many items a task, balanced over labels")
     parser.add_argument("--arms", help="only these arms, separated by commas")
     parser.add_argument("--tasks", help="only these tasks, separated by commas")
@@ -28,31 +31,29 @@ def main(args: argparse.Namespace) -> int:
     """Plan, execute, report."""
     from rich.console import Console
 
-    from cascade_equivalence.run.execute import execute
-    from cascade_equivalence.run.models import Models
     from cascade_equivalence.run.progress import ConsoleReporter
-    from cascade_equivalence.study.build import build_plan, build_tasks
-    from cascade_equivalence.study.record import record
+
+    reporter = ConsoleReporter(Console(stderr=True))
+    reporter.say(f"reading study '{args.study}'")
+
+    from cascade_equivalence.commands.report import write
+    from cascade_equivalence.study.go import run_plan
     from cascade_equivalence.study.spec import load_study, narrow
 
     study, base = load_study(args.study, limit=args.limit)
     study = narrow(study, _names(args.arms), _names(args.tasks))
-    directory = args.out or Path("runs") / study.name
-    console = Console(stderr=True)
-    reporter = ConsoleReporter(console)
-    build_tasks(study, base, reporter.say)
-    plan = build_plan(study, base, reporter.say)
-    record(study, plan, directory)
-    models = Models(plan, reporter)
-    execute(plan, models, directory, reporter)
-    if set(study.analyses) - {"agreement"}:
-        from cascade_equivalence.study.mechanism.execute import analyse_mechanism
+    directory = args.out or Path("runs") / "-".join([study.name, *_narrowed(args)])
+    missing = run_plan(study, base, directory, reporter, replacing=args.replace)
+    status = write(directory)
+    if missing:
+        reporter.say(f"{missing} answers are still missing: they were asked for in vain; run the same command again")
+    return 1 if missing else status
 
-        analyse_mechanism(study, plan, models, directory, reporter)
 
-    from cascade_equivalence.commands.report import write
-
-    return write(directory)
+def _narrowed(args: argparse.Namespace) -> list[str]:
+    """What tells a narrowed study's directory from the whole one's."""
+    parts = [text for text in (str(args.limit or ""), args.arms or "", args.tasks or "") if text]
+    return [re.sub(r"[^A-Za-z0-9_.+-]+", "+", part)[:60] for part in parts]
 
 
 def _names(text: str | None) -> list[str] | None:

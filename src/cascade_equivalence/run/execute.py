@@ -1,103 +1,268 @@
-"""Executing a plan: clips, transcripts, the proof of hearing, replies and answers, then latencies and answers repeated.
+"""Executing a plan: clips, transcripts, then model by model what it is calibrated on, the hearing check, answers,
+single requests and repeated answers.
 
-Each batch is committed, nothing is done twice but what is repeated on purpose.
-
-Batches are cut from the whole plan, not from what is missing, so a resumed run repeats exactly the batches that an
-undisturbed run would have made.
+A stage says which work there is, the journal which of it is missing; each batch is committed as it comes. Work is
+ordered so that few models are in memory at once: one ASR after another, then the arms of one language model after
+those of another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from filelock import FileLock, Timeout
-
-from cascade_equivalence.audio.store import ClipStore
-from cascade_equivalence.errors import RunError
-from cascade_equivalence.run.answers import answer_arm
-from cascade_equivalence.run.batching import chunks, halving
-from cascade_equivalence.run.clips import Clips, make_clips
-from cascade_equivalence.run.hearing import prove_hearing
-from cascade_equivalence.run.journal import Journal, TranscriptRow
-from cascade_equivalence.run.latency import sample_latency
-from cascade_equivalence.run.layout import CLIPS, JOURNAL
-from cascade_equivalence.run.models import Models
-from cascade_equivalence.run.plan import Plan
-from cascade_equivalence.run.progress import Reporter
-from cascade_equivalence.run.retest import repeat_answers
+from cascade_equivalence.errors import AudioError
+from cascade_equivalence.run.answers import Labels, batches, calibrated
+from cascade_equivalence.run.batching import chunks
+from cascade_equivalence.run.hearing import hearing_fact, hearing_key, hearing_questions
+from cascade_equivalence.run.journal import AnswerRow, ClipRow, ReplyRow, Row, TranscriptRow
+from cascade_equivalence.run.latency import WARM_UP, latency_fact, latency_key, latency_questions
+from cascade_equivalence.run.plan import ArmPlan, Plan
+from cascade_equivalence.run.questions import Question, Stimuli, clip_key, of_calibration, of_trials
+from cascade_equivalence.run.repeats import other_size, repeat_fact, repeat_key, repeat_questions
+from cascade_equivalence.run.run import Run
+from cascade_equivalence.run.work import Ask, Make, Sound, Transcribe, Work
 from cascade_equivalence.systems.identity import environment
 
+CLIPS_PER_COMMIT = 32
 
-@contextmanager
-def working(directory: Path) -> Iterator[None]:
-    """Hold a run directory, made where it is missing, against other processes. Raises `RunError`."""
-    lock = FileLock(directory / "run.lock")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(
-            f"{directory}: another process is running this study; wait for it or use another --out"
-        ) from None
-    except OSError as error:
-        raise RunError(f"{directory}: cannot be written ({error})") from None
-    try:
-        yield
-    finally:
-        lock.release()
+KINDS: dict[type, type] = {Make: ClipRow, Transcribe: TranscriptRow, Ask: ReplyRow}
+"""The rows that a kind of work yields."""
 
 
-def execute(plan: Plan, models: Models, directory: Path, reporter: Reporter) -> None:
-    """Do what the journal in `directory` lacks. Raises `RunError`, `AudioError` or `ModelError`; what was
-    committed before stays, and the same call goes on from there."""
-    with working(directory):
-        journal = Journal(directory / JOURNAL)
-        try:
-            journal.put_fact("environment", environment())
-            store = ClipStore(directory / CLIPS)
-            clips = make_clips(plan, journal, store, reporter) if plan.hears() else {}
-            for asr in dict.fromkeys(arm.asr for arm in plan.arms if arm.asr):
-                transcribe(plan, asr, clips, journal, store, models, reporter)
-            prove_hearing(plan, clips, journal, store, models, reporter)
-            for arm in plan.arms:
-                answer_arm(plan, arm, clips, journal, store, models, reporter)
-            for arm in plan.arms:
-                sample_latency(plan, arm, clips, journal, store, models)
-            repeat_answers(plan, clips, journal, store, models, reporter)
-        finally:
-            journal.close()
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """All questions of some arms, by what they are for."""
+
+    calibration: list[Question]
+    hearing: list[Question]
+    answers: list[Question]
+    latency: list[Question]
+    repeats: list[Question]
+
+    @classmethod
+    def of(cls, plan: Plan, arms: Sequence[ArmPlan]) -> Asked:
+        """In the order of the arms."""
+        return cls(
+            calibration=[q for arm in arms for task in plan.tasks for q in of_calibration(plan, arm, task)],
+            hearing=[q for arm in arms for asked in hearing_questions(plan, arm).values() for q in asked],
+            answers=[q for arm in arms for task in plan.tasks for q, _ in of_trials(plan, arm, task)],
+            latency=[q for arm in arms for q in latency_questions(plan, arm)],
+            repeats=[q for arm in arms for asked in repeat_questions(plan, arm).values() for q in asked],
+        )
+
+    def all(self) -> list[Question]:
+        """Everything."""
+        return [*self.calibration, *self.hearing, *self.answers, *self.latency, *self.repeats]
+
+    def once(self) -> list[Question]:
+        """What is asked once, whatever for, but the answers."""
+        return [q for q in (*self.calibration, *self.hearing, *self.repeats) if not q.anew]
+
+    def anew(self) -> list[Question]:
+        """What is asked again, in other batches."""
+        return [q for q in (*self.hearing, *self.repeats) if q.anew]
 
 
-def transcribe(
-    plan: Plan,
-    asr: str,
-    clips: Clips,
-    journal: Journal,
-    store: ClipStore,
-    models: Models,
-    reporter: Reporter,
-) -> None:
-    """One transcript per clip, whatever the number of cascades on this ASR."""
-    unique = {row.sha256: row for row in clips.values()}
-    order = sorted(unique.values(), key=lambda row: (row.seconds, row.sha256))
-    missing = set(journal.missing(TranscriptRow, [plan.transcript_key(asr, row.sha256) for row in order]))
-    if not missing:
-        return
-    size = plan.models[asr].placement.batch_size
-    with reporter.stage(f"transcripts: {asr}", len(order), len(order) - len(missing)) as stage:
-        for batch in chunks(order, size):
-            keys = [plan.transcript_key(asr, row.sha256) for row in batch]
-            if not missing.intersection(keys):
-                continue
-            audio = [store.get(row.sha256) for row in batch]
-            model = models.asr(asr)
-            found = halving(model.transcribe, audio)
-            journal.add(
-                *(
-                    TranscriptRow(key, asr, row.sha256, t.text, t.logprob, t.tokens, int(t.complete), seconds, count)
-                    for key, row, (t, seconds, count) in zip(keys, batch, found, strict=True)
+def execute(run: Run) -> int:
+    """Do what the journal lacks. Returns how many answers are still missing: those that were asked for in vain.
+
+    Raises `RunError`, `AudioError` or `ModelError`; what was committed before stays, and the same call goes on from
+    there.
+    """
+    plan = run.plan
+    run.journal.put_fact("environment", environment())
+    everything = Asked.of(plan, plan.arms)
+    make_clips(run, everything.all())
+    for asr in dict.fromkeys(arm.asr for arm in plan.arms if arm.asr):
+        transcribe(run, asr, everything)
+    return sum(answer(run, arms) for arms in groups(plan))
+
+
+def groups(plan: Plan) -> list[list[ArmPlan]]:
+    """Arms that are in memory together, in the order of the study."""
+    found: dict[frozenset[str], list[ArmPlan]] = {}
+    for arm in plan.arms:
+        found.setdefault(plan.group(arm.answers), []).append(arm)
+    return list(found.values())
+
+
+def make_clips(run: Run, questions: Iterable[Question]) -> None:
+    """The clip of every question with a sound, made unless it is there."""
+    plan = run.plan
+    wanted = {clip_key(plan, q): q for q in questions if q.hears}
+    there = run.journal.rows(ClipRow, wanted)
+    lost = {key for key, row in there.items() if not run.store.path(row.sha256).is_file()}
+    todo = [
+        (key, q.task.name, q.sound, q.condition)
+        for key, q in wanted.items()
+        if q.sound and (key not in there or key in lost)
+    ]
+
+    def same(rows: Sequence[Row]) -> Sequence[Row]:
+        for row in rows:
+            if isinstance(row, ClipRow) and row.key in lost and there[row.key].sha256 != row.sha256:
+                raise AudioError(
+                    f"item '{row.item}', {row.condition}: the clip made again differs from the journalled one "
+                    "(another machine or library version?); use a new run directory"
                 )
+        return ()
+
+    work = [Make(tuple(part)) for part in chunks(todo, CLIPS_PER_COMMIT)]
+    _do(run, "clips", work, len(wanted), same)
+
+
+def transcribe(run: Run, asr: str, asked: Asked) -> None:
+    """One transcript per clip, whatever the number of cascades on this ASR; those that are to be made anew again."""
+    plan = run.plan
+    heard = [q for q in asked.all() if q.arm.asr == asr and q.hears]
+    stimuli = Stimuli.of(plan, run.journal, heard)
+    size = plan.models[asr].batch_size
+    sizes = (
+        {"": size, WARM_UP: 1} | {q.anew: 1 for q in asked.latency} | {q.anew: other_size(size) for q in asked.anew()}
+    )
+    work: list[Transcribe] = []
+    for anew in dict.fromkeys(q.anew for q in heard):
+        clips = {row.sha256: row for q in heard if q.anew == anew and (row := stimuli.clip(q))}
+        order = sorted(clips.values(), key=lambda row: (row.seconds, row.sha256))
+        for part in chunks(order, sizes[anew]):
+            sounds = tuple(Sound(row.sha256, row.seconds) for row in part)
+            keys = tuple(plan.transcript_key(asr, row.sha256, anew) for row in part)
+            work.append(Transcribe(asr, sounds, keys, bool(anew)))
+    _do(run, f"transcripts: {asr}", work, sum(len(w.keys) for w in work))
+
+
+def answer(run: Run, arms: Sequence[ArmPlan]) -> int:
+    """All that is asked of arms on one language model; returns how many answers are missing at the end."""
+    plan, journal = run.plan, run.journal
+    asked = Asked.of(plan, arms)
+    stimuli = Stimuli.of(plan, journal, asked.all())
+    _ask(run, "calibration and hearing check", asked.once(), stimuli)
+    labels = Labels(stimuli, calibrated(plan, journal, arms))
+    _ask(run, "asked again, in other batches", asked.anew(), stimuli, other=True)
+    _conclude(run, arms, labels)
+    missing = _answers(run, arms, labels)
+    _ask_one_by_one(run, arms, stimuli)
+    return missing
+
+
+def _answers(run: Run, arms: Sequence[ArmPlan], labels: Labels) -> int:
+    """Ask for the answers arm by arm, and file the label of each as its reply comes."""
+    plan, stimuli, journal = run.plan, labels.stimuli, run.journal
+    trials = [pair for arm in arms for task in plan.tasks for pair in of_trials(plan, arm, task)]
+    waiting: dict[str, list[tuple[Question, object]]] = {}
+    keys = {id(q): plan.answer_key(q.arm, q.task, trial) for q, trial in trials}
+    open_keys = set(journal.missing(AnswerRow, list(keys.values())))
+    for question, trial in trials:
+        if keys[id(question)] in open_keys:
+            waiting.setdefault(stimuli.reply_key(question), []).append((question, trial))
+
+    def filed(rows: Sequence[Row]) -> Sequence[Row]:
+        return [
+            labels.answer(question, trial, row)  # type: ignore[arg-type]
+            for row in rows
+            if isinstance(row, ReplyRow)
+            for question, trial in waiting.pop(row.key, [])
+        ]
+
+    for part in chunks(list(waiting), 500):
+        known = list(journal.rows(ReplyRow, part).values())
+        if known:
+            journal.add(*filed(known))
+    by_asker: dict[str, list[Ask]] = {}
+    for batch in batches([q for q, _ in trials], stimuli):
+        by_asker.setdefault(batch.asker, []).append(batch)
+    for asker, work in by_asker.items():
+        _do(run, f"answers: {asker}", work, sum(len(w.keys) for w in work), filed)
+    return sum(len(found) for found in waiting.values())
+
+
+def _conclude(run: Run, arms: Sequence[ArmPlan], labels: Labels) -> None:
+    """File what the hearing check and the repeated answers found, for arms whose replies are all there."""
+    plan, journal = run.plan, run.journal
+    for arm in arms:
+        for key, questions, made in (
+            (hearing_key(plan, arm) if arm.hears else None, hearing_questions, hearing_fact),
+            (repeat_key(plan, arm), repeat_questions, repeat_fact),
+        ):
+            if key is None or journal.fact(key) is not None:
+                continue
+            asked = [q for found in questions(plan, arm).values() for q in found]
+            replies = journal.rows(ReplyRow, {labels.stimuli.reply_key(q) for q in asked})
+            if (fact := made(plan, arm, labels, replies)) is not None:
+                journal.put_fact(key, fact)
+
+
+def _ask_one_by_one(run: Run, arms: Sequence[ArmPlan], stimuli: Stimuli) -> None:
+    """Single requests, the arms in turn, so that what slows the machine for a while slows all of them."""
+    plan, journal = run.plan, run.journal
+    todo = [arm for arm in arms if journal.fact(latency_key(plan, arm)) is None]
+    by_arm = [latency_questions(plan, arm) for arm in todo]
+    turns = [asked[i] for i in range(max(map(len, by_arm), default=0)) for asked in by_arm if i < len(asked)]
+    work = [replace(batch, asker=q.arm.name) for q in turns for batch in batches([q], stimuli, 1)]
+    _do(run, "single requests", work, len(work))
+    for arm, asked in zip(todo, by_arm, strict=True):
+        replies = journal.rows(ReplyRow, {stimuli.reply_key(q) for q in asked})
+        if (fact := latency_fact(plan, arm, stimuli, replies)) is not None:
+            journal.put_fact(latency_key(plan, arm), fact)
+
+
+def _ask(run: Run, stage: str, questions: Sequence[Question], stimuli: Stimuli, other: bool = False) -> None:
+    """Ask questions; other: in batches of another size than the model's own."""
+    work: list[Ask] = []
+    for model in dict.fromkeys(q.arm.answers for q in questions):
+        size = run.plan.models[model].batch_size
+        here = [q for q in questions if q.arm.answers == model]
+        work += batches(here, stimuli, other_size(size) if other else None)
+    _do(run, stage, work, sum(len(w.keys) for w in work))
+
+
+def _do(
+    run: Run,
+    stage: str,
+    work: Sequence[Work],
+    total: int,
+    beside: Callable[[Sequence[Row]], Sequence[Row]] = lambda rows: (),
+) -> None:
+    """Do what of some work the journal lacks. beside: rows that follow from those that came, committed with them."""
+    todo = _missing(run, work)
+    left = sum(len(piece.keys) for piece in todo)
+    if not left:
+        return
+    with run.reporter.stage(stage, total, total - left) as bar:
+        for rows in run.executor.map(todo):
+            if rows:
+                run.journal.add(*rows, *beside(rows))
+            bar.advance(len(rows))
+
+
+def _missing(run: Run, work: Sequence[Work]) -> list[Work]:
+    """Each piece without what the journal has already, but made clips whose file is gone."""
+    found: list[Work] = []
+    for kind, rows in KINDS.items():
+        here = [piece for piece in work if isinstance(piece, kind)]
+        if kind is Make:
+            found += here
+            continue
+        lacking = set(run.journal.missing(rows, [key for piece in here for key in piece.keys]))
+        for piece in here:
+            kept = [i for i, key in enumerate(piece.keys) if key in lacking]
+            if kept:
+                found.append(piece if len(kept) == len(piece.keys) else _part(piece, kept))
+    return found
+
+
+def _part(piece: Work, kept: Sequence[int]) -> Work:
+    """A piece with only some of its elements."""
+    match piece:
+        case Ask():
+            return replace(
+                piece,
+                items=tuple(piece.items[i] for i in kept),
+                given=tuple(piece.given[i] for i in kept),
+                keys=tuple(piece.keys[i] for i in kept),
             )
-            stage.advance(len(missing.intersection(keys)))
+        case Transcribe():
+            return replace(piece, clips=tuple(piece.clips[i] for i in kept), keys=tuple(piece.keys[i] for i in kept))
+        case Make():
+            return Make(tuple(piece.clips[i] for i in kept))

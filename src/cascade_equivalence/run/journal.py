@@ -1,23 +1,25 @@
 """The journal of a run: SQLite in WAL mode, one transaction per batch.
 
-Tables: `facts` (study, items, identities, offsets, latencies as JSON), `clips`, `transcripts`, `replies` (what an LLM
+Tables: `facts` (study, items, identities, offsets, latencies as JSON), `clips`, `transcripts`, `replies` (what a model
 said to one prompt with one content, whichever arm asked first) and `answers` (arm × trial → reply). Keys hash
-recipes, so a row is there exactly when the work it stands for is done.
+recipes, so a row is there exactly when the work it stands for is done. Each row carries a hash of itself (`digest`),
+checked when it is read.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cascade_equivalence.errors import RunError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class TranscriptRow:
     asr: str
     clip: str
     text: str
-    logprob: float
+    logprob: float | None
     tokens: int
     complete: int
     compute_s: float
@@ -51,21 +53,34 @@ class TranscriptRow:
 
 @dataclass(frozen=True, slots=True)
 class ReplyRow:
-    """What an LLM said: JSON list of raw label scores, or a text. `asker`: the arm that asked first."""
+    """What a model said: JSON list of raw label scores (null where one is no finite number), or a text.
+
+    asker: the arm that asked first. written, read: tokens. compute_s: see `TranscriptRow`; listened_s: the part of it
+    spent on hearing. ended: `end`, `limit` or `refused`, `text` then being the reason. served: what a server says it
+    served.
+    """
 
     key: str
     asker: str
     content: str
     scores: str | None
     text: str | None
-    tokens: int
+    written: int
     compute_s: float
     batch_size: int
+    read: int = 0
+    ended: str = "end"
+    served: str | None = None
+    listened_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
-    """One arm's answer on one trial. `label` is the calibrated label, the parsed one, or INVALID."""
+    """One arm's answer on one trial.
+
+    label: the calibrated label, the parsed one, or INVALID; note says why it is INVALID. tie, raw_tie: whether the best
+    two labels were equal after calibration, and before.
+    """
 
     key: str
     arm: str
@@ -79,6 +94,8 @@ class AnswerRow:
     transcript: str | None
     label: str
     tie: int
+    raw_tie: int = 0
+    note: str | None = None
 
 
 Row = ClipRow | TranscriptRow | ReplyRow | AnswerRow
@@ -92,7 +109,10 @@ _TABLES: dict[type, str] = {
 
 
 class Journal:
-    """The rows of a run directory's `journal.sqlite`."""
+    """The rows of a run directory's `journal.sqlite`.
+
+    create: open it to be written, made where it is missing; a journal of an older version can only be read.
+    """
 
     def __init__(self, path: Path, create: bool = True) -> None:
         if not create and not path.is_file():
@@ -103,15 +123,33 @@ class Journal:
             self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            with self._writing():
-                self._db.execute("CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
-                for kind, table in _TABLES.items():
-                    columns = ", ".join(f"{f.name} PRIMARY KEY" if f.name == "key" else f.name for f in fields(kind))
-                    self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns}) WITHOUT ROWID")
+            self._schema = self._version()
+            if create and self._schema is None:
+                self._create()
         except (sqlite3.Error, OSError) as error:
             raise RunError(f"{path}: the journal cannot be opened ({error})") from None
-        if (found := self.fact("schema", SCHEMA)) != SCHEMA:
-            raise RunError(f"{path}: written by another version (schema {found}); use a new directory")
+        if self._schema not in (None, 1, SCHEMA):
+            raise RunError(f"{path}: written by another version (schema {self._schema}); use a new directory")
+        if create and self._schema == 1:
+            raise RunError(
+                f"{path}: written by an older version; `ceq report` still reads it, a run needs a new directory"
+            )
+
+    def _version(self) -> int | None:
+        """The schema of what is there; None where nothing is."""
+        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone():
+            return None
+        found = self._db.execute("SELECT value FROM facts WHERE key = 'schema'").fetchone()
+        return int(json.loads(found[0])) if found else 1
+
+    def _create(self) -> None:
+        with self._writing():
+            self._db.execute("CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
+            for kind, table in _TABLES.items():
+                columns = ", ".join(f"{f.name} PRIMARY KEY" if f.name == "key" else f.name for f in fields(kind))
+                self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns}, digest) WITHOUT ROWID")
+            self._db.execute("INSERT OR IGNORE INTO facts VALUES ('schema', ?)", (json.dumps(SCHEMA),))
+        self._schema = SCHEMA
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -134,21 +172,27 @@ class Journal:
         """Commit rows in one transaction; a row whose key is there is kept as it was."""
         with self._writing():
             for row in rows:
-                marks = ", ".join("?" * len(fields(row)))
-                self._db.execute(f"INSERT OR IGNORE INTO {_TABLES[type(row)]} VALUES ({marks})", astuple(row))  # noqa: S608
+                values = tuple(map(_native, astuple(row)))
+                marks = ", ".join("?" * (len(values) + 1))
+                statement = f"INSERT OR IGNORE INTO {_TABLES[type(row)]} VALUES ({marks})"  # noqa: S608
+                self._db.execute(statement, (*values, _digest(values)))
 
     def put_fact(self, key: str, value: Any) -> None:
         """Set a fact, as JSON."""
         with self._writing():
-            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value)))
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value, allow_nan=False)))
 
     def fact(self, key: str, default: Any = None) -> Any:
         """A fact, or `default`. Raises `RunError` where the journal is damaged, as all that reads does."""
+        if self._schema is None:
+            return default
         found = self._select("SELECT value FROM facts WHERE key = ?", (key,))
         return self._decoded(key, found[0][0]) if found else default
 
     def facts(self, prefix: str) -> list[Any]:
         """All facts whose key starts with `prefix`, by key."""
+        if self._schema is None:
+            return []
         found = self._select("SELECT key, value FROM facts WHERE key LIKE ? ORDER BY key", (f"{prefix}%",))
         return [self._decoded(key, value) for key, value in found]
 
@@ -178,6 +222,8 @@ class Journal:
 
     def rows(self, kind: type[R], keys: Iterable[str] | None = None) -> dict[str, R]:
         """Rows of a kind by key: all, or those of `keys` that are there."""
+        if self._schema is None:
+            return {}
         select = f"SELECT * FROM {_TABLES[kind]}"  # noqa: S608
         if keys is None:
             found = self._select(select + " ORDER BY key")
@@ -187,7 +233,12 @@ class Journal:
             for start in range(0, len(wanted), 500):
                 part = wanted[start : start + 500]
                 found += self._select(f"{select} WHERE key IN ({', '.join('?' * len(part))})", part)
-        return {row[0]: kind(*row) for row in found}
+        if self._schema == 1:
+            return {row[0]: _older(kind, row) for row in found}
+        for row in found:
+            if row[-1] != _digest(row[:-1]):
+                raise self._damaged(f"a row of {_TABLES[kind]} is not what was written: {row[0]}")
+        return {row[0]: kind(*row[:-1]) for row in found}
 
     def missing(self, kind: type[R], keys: Sequence[str]) -> list[str]:
         """Those of `keys` without a row, in their order."""
@@ -197,3 +248,22 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+def _digest(values: Sequence[Any]) -> str:
+    return hashlib.blake2b(repr(tuple(values)).encode(), digest_size=8).hexdigest()
+
+
+def _native(value: Any) -> Any:
+    """As SQLite gives it back, so that a row's digest is the same before and after."""
+    if isinstance(value, bool):
+        return int(value)
+    return float(value) if isinstance(value, float) else value
+
+
+def _older(kind: type[R], row: tuple[Any, ...]) -> R:
+    """A row of schema 1, where one number held the tokens read under labels and those written under generation."""
+    made = kind(*row)
+    if isinstance(made, ReplyRow) and made.scores is not None:
+        return replace(made, written=0, read=made.written)
+    return made

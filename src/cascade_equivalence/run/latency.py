@@ -1,87 +1,63 @@
-"""Latency of single items: what batches hide and cannot be recovered from them later."""
+"""Latency of single requests: what batches hide and cannot be recovered from them later."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
-from cascade_equivalence.audio.store import ClipStore
-from cascade_equivalence.run.clips import Clips
-from cascade_equivalence.run.journal import Journal
-from cascade_equivalence.run.models import Models
-from cascade_equivalence.run.plan import ArmPlan, Plan, Trial
-from cascade_equivalence.systems.arms import SpeechArm
+from cascade_equivalence.run.journal import ReplyRow
+from cascade_equivalence.run.plan import RECIPE, ArmPlan, Plan
+from cascade_equivalence.run.questions import Question, Stimuli, choose
+from cascade_equivalence.run.repeats import reference
+from cascade_equivalence.systems.identity import digest_of
+from cascade_equivalence.systems.prompting import wording
 from cascade_equivalence.tasks.task import Task
 
-SAMPLES = 8
+ONE_BY_ONE = "one by one"
+WARM_UP = "warm-up"
 
 
-def sample_latency(plan: Plan, arm: ArmPlan, clips: Clips, journal: Journal, store: ClipStore, models: Models) -> None:
-    """Answer up to eight trials of the first task one by one, after one warm-up, and keep the seconds by stage."""
-    task = plan.tasks[0]
-    trials = [trial for trial in plan.trials(task, arm) if trial.sound]
-    if not trials:
-        return
-    step = max(1, len(trials) // SAMPLES)
-    chosen = trials[::step][:SAMPLES]
-    fact = f"latency:{plan.answer_key(arm, task, chosen[0])}"
-    if journal.fact(fact) is not None:
-        return
-    _measure(plan, arm, task, chosen[:1], clips, store, models)
-    journal.put_fact(
-        fact,
-        {
-            "arm": arm.name,
-            "task": task.name,
-            "stages": _measure(plan, arm, task, chosen, clips, store, models),
-        },
-    )
+def latency_questions(plan: Plan, arm: ArmPlan) -> list[Question]:
+    """Trials answered one by one; the first of them once before, for its time alone is not that of the others."""
+    tasks = [task for task in plan.tasks if reference(plan) in plan.conditions_of(task) and _asked(task)]
+    chosen = choose(tasks, plan.requests.get(arm.name, plan.sizes.latency), "latency")
+    asked = [
+        Question(arm, task, item, item if arm.hears else None, reference(plan), ONE_BY_ONE) for task, item in chosen
+    ]
+    warm_up = [Question(q.arm, q.task, q.item, q.sound, q.condition, WARM_UP) for q in asked[:1]]
+    return [*warm_up, *asked]
 
 
-def _measure(
-    plan: Plan,
-    arm: ArmPlan,
-    task: Task,
-    trials: Sequence[Trial],
-    clips: Clips,
-    store: ClipStore,
-    models: Models,
-) -> list[dict[str, float]]:
-    system, mode = models.arm(arm), plan.mode(task)
-    measured = []
-    for trial in trials:
-        stages: dict[str, float] = {}
-        clock = _Clock(stages)
-        content = trial.item.text or ""
-        if arm.hears:
-            row = clips[task.name, trial.item.id, trial.condition.name]
-            clip = store.get(row.sha256)
-            stages["audio"] = row.seconds
-        if isinstance(system, SpeechArm):
-            # What was heard before is kept and would be had for nothing.
-            models.forget()
-            with clock("hear"):
-                heard = system.speech.hear([clip])
-            with clock("answer"):
-                system.answer(task, [trial.item], heard, mode)
-        else:
-            if arm.asr:
-                with clock("asr"):
-                    content = models.asr(arm.asr).transcribe([clip])[0].text
-            with clock("llm"):
-                system.reply(task, [trial.item], [content], mode)
-        measured.append(stages)
-    return measured
+def _asked(task: Task) -> bool:
+    return task.variant_of is None
 
 
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    stages: dict[str, float]
+def latency_key(plan: Plan, arm: ArmPlan) -> str:
+    """Fact under which an arm's seconds are kept."""
+    trials = [(q.task.name, q.item.id, wording(arm.style, q.task, q.item)) for q in latency_questions(plan, arm)]
+    return f"latency:{arm.name}:{digest_of([RECIPE, plan.arm_digest(arm), reference(plan).name, trials])}"
 
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.stages[stage] = time.perf_counter() - start
+
+def latency_fact(plan: Plan, arm: ArmPlan, stimuli: Stimuli, replies: Mapping[str, ReplyRow]) -> dict[str, Any] | None:
+    """What the report reads: seconds of each request by stage, and of its audio; None where one is missing."""
+    stages, tasks = [], []
+    for question in latency_questions(plan, arm):
+        reply = replies.get(stimuli.reply_key(question))
+        if reply is None:
+            return None
+        if question.anew == WARM_UP:
+            continue
+        clip, transcript = stimuli.clip(question), stimuli.transcript_key(question)
+        seconds = {"audio": clip.seconds} if clip else {}
+        match arm.kind:
+            case "gold":
+                seconds["llm"] = reply.compute_s
+            case "cascade":
+                seconds["asr"] = stimuli.transcripts[transcript].compute_s if transcript else 0.0
+                seconds["llm"] = reply.compute_s
+            case "speech":
+                seconds["hear"] = reply.listened_s
+                seconds["answer"] = reply.compute_s - reply.listened_s
+        stages.append(seconds)
+        tasks.append(question.task.name)
+    return {"arm": arm.name, "task": tasks[0], "tasks": tasks, "stages": stages} if stages else None

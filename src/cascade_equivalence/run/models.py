@@ -1,16 +1,19 @@
-"""The models of a plan, loaded when first needed and shared by all arms that name them."""
+"""The models of a plan: loaded when first needed, shared by all that name them, released when others are needed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
-from cascade_equivalence.run.plan import ArmPlan, ModelPlan, Plan
-from cascade_equivalence.run.progress import Reporter
+from cascade_equivalence.run.batching import Fits, device_errors, release_memory
+from cascade_equivalence.run.plan import LocalModel, Plan, SpeechModel
 from cascade_equivalence.systems.identity import Identity
+from cascade_equivalence.systems.prompting import Style
+from cascade_equivalence.systems.system import System, Transcriber
 
 if TYPE_CHECKING:
-    from cascade_equivalence.systems.arms import SpeechArm, TextArm
     from cascade_equivalence.systems.backbone import Backbone
+    from cascade_equivalence.systems.local import SpeechSystem
     from cascade_equivalence.systems.speech.encoder import WhisperEncoder
     from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
     from cascade_equivalence.systems.whisper import Whisper
@@ -21,85 +24,113 @@ Same = tuple[object, ...]
 class Models:
     """Loads on demand; one object for all that are the same weights in the same place."""
 
-    def __init__(self, plan: Plan, reporter: Reporter) -> None:
-        self._plan, self._reporter = plan, reporter
+    def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
+        self._plan, self._say = plan, say
         self._asr: dict[str, Whisper] = {}
         self._llm: dict[Same, Backbone] = {}
         self._encoder: dict[Same, WhisperEncoder] = {}
         self._speech: dict[str, SpeechLLM] = {}
+        self._fits: dict[str, Fits] = {}
+        self._group: frozenset[str] = frozenset()
 
-    def asr(self, name: str) -> Whisper:
+    def focus(self, name: str) -> None:
+        """Release every model that may not be in memory beside this one."""
+        if name in self._group:
+            return
+        self._group = self._plan.group(name)
+        if not any((self._asr, self._llm, self._encoder, self._speech)):
+            return
+        for kept in (self._asr, self._llm, self._encoder, self._speech):
+            kept.clear()
+        release_memory()
+
+    def fits(self, name: str) -> Fits:
+        """What is known of the batches that a model's memory holds."""
+        return self._fits.setdefault(name, Fits())
+
+    def transcriber(self, name: str) -> Transcriber:
         """The ASR of that name in the study."""
         if name not in self._asr:
             from cascade_equivalence.systems.whisper import Whisper
 
-            model = self._plan.models[name]
-            self._announce(name, model.identity)
-            self._asr[name] = Whisper(name, model.directory, model.placement, self._plan.paddings[name])
+            model = self._local(name)
+            with self._loading(name, model.identity):
+                self._asr[name] = Whisper(name, model.directory, model.placement, model.padding)
         return self._asr[name]
 
     def llm(self, name: str) -> Backbone:
         """The LLM of that name in the study; a speech LLM's own is the same object where the identity is the same."""
-        model = self._plan.models[name]
+        model = self._local(name)
         if model.inside:
-            speech = self.speech(model.inside)
-            return speech.matched
+            return self.speech(model.inside).matched
         key = _same(model)
         if key not in self._llm:
             from cascade_equivalence.systems.backbone import Backbone
 
-            self._announce(name, model.identity)
-            self._llm[key] = Backbone.load(name, model.directory, model.placement)
+            with self._loading(name, model.identity):
+                self._llm[key] = Backbone.load(name, model.directory, model.placement)
         return self._llm[key]
 
     def speech(self, name: str) -> SpeechLLM:
         """The speech LLM of that name in the study, on the objects it shares with others."""
         if name not in self._speech:
-            plan = self._plan.speech[name]
-            llm = None if self._plan.models[plan.llm].inside else self.llm(plan.llm)
-            self._announce(name, plan.identity)
-            if plan.load and llm:
-                self._speech[name] = plan.load(llm)
-            else:
-                from cascade_equivalence.systems.speech.loading import load_speech_llm
+            plan = self._plan.models[name]
+            assert isinstance(plan, SpeechModel)
+            own = self._local(plan.llm)
+            llm = None if own.inside else self.llm(plan.llm)
+            encoder = self._hearing(plan.encoder) if plan.encoder else None
+            with self._loading(name, plan.identity):
+                if plan.load and llm:
+                    self._speech[name] = plan.load(llm)
+                else:
+                    from cascade_equivalence.systems.speech.loading import load_speech_llm
 
-                assert plan.directory is not None
-                encoder = self._hearing(plan.encoder) if plan.encoder else None
-                self._speech[name] = load_speech_llm(name, plan.directory, plan.placement, llm, encoder)
+                    assert plan.directory is not None
+                    self._speech[name] = load_speech_llm(name, plan.directory, plan.placement, llm, encoder)
         return self._speech[name]
 
-    def arm(self, arm: ArmPlan) -> SpeechArm | TextArm:
-        """The system that answers for an arm."""
-        from cascade_equivalence.systems.arms import SpeechArm, TextArm
+    def system(self, name: str, style: Style) -> System:
+        """What answers under that name."""
+        from cascade_equivalence.systems.local import TextSystem
 
-        if arm.speech:
-            return SpeechArm(arm.name, self.speech(arm.speech), arm.style)
-        return TextArm(arm.name, self.llm(arm.llm), arm.style, arm.asr)
+        if isinstance(self._plan.models[name], SpeechModel):
+            return self.listener(name, style)
+        return TextSystem(self.llm(name), style)
+
+    def listener(self, name: str, style: Style) -> SpeechSystem:
+        """A speech LLM that answers."""
+        from cascade_equivalence.systems.local import SpeechSystem
+
+        return SpeechSystem(self.speech(name), style)
 
     def forget(self) -> None:
         """Let the encoders forget what they heard: the next states are computed anew."""
         for encoder in self._encoder.values():
             encoder.forget()
 
-    def _hearing(self, model: ModelPlan) -> WhisperEncoder:
+    def _local(self, name: str) -> LocalModel:
+        return cast(LocalModel, self._plan.models[name])
+
+    def _hearing(self, model: LocalModel) -> WhisperEncoder:
         # The batch size counts, so that states never come from batches that their own run would not make.
         key = (*_same(model), model.placement.batch_size)
         if key not in self._encoder:
             from cascade_equivalence.systems.speech.encoder import WhisperEncoder
 
-            self._announce(model.name, model.identity)
-            self._encoder[key] = WhisperEncoder(model.name, model.directory, model.placement)
+            with self._loading(model.name, model.identity):
+                self._encoder[key] = WhisperEncoder(model.name, model.directory, model.placement)
         return self._encoder[key]
 
-    def _announce(self, name: str, identity: Identity) -> None:
+    def _loading(self, name: str, identity: Identity):  # type: ignore[no-untyped-def]
         from transformers.utils import logging
 
         # Its bar for every load would break the run's own.
         logging.disable_progress_bar()
-        self._reporter.say(f"loading {name}: {identity.source} on {identity.device}, {identity.dtype}")
+        self._say(f"loading {name}: {identity.source} on {identity.device}, {identity.dtype}")
+        return device_errors(f"model '{name}'")
 
 
-def _same(model: ModelPlan) -> Same:
+def _same(model: LocalModel) -> Same:
     identity = model.identity
     decoding = tuple(sorted((key, str(value)) for key, value in identity.decoding.items()))
     return (identity.weights or model.directory, identity.device, identity.dtype, decoding)

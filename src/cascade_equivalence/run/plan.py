@@ -1,13 +1,14 @@
-"""The plan: every trial of every arm, and the key that says whether it is done."""
+"""The plan: every trial of every arm, the models that answer, and the key that says whether an answer is there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from cascade_equivalence.audio.babble import talkers_digest
 from cascade_equivalence.audio.clip import RATE
 from cascade_equivalence.audio.condition import Condition
 from cascade_equivalence.audio.controls import heard
@@ -15,10 +16,10 @@ from cascade_equivalence.audio.store import silent_item
 from cascade_equivalence.errors import AudioError
 from cascade_equivalence.pocket.fetch import sha256_file
 from cascade_equivalence.run.layout import GOLD_CONDITION
-from cascade_equivalence.systems.arms import Mode
 from cascade_equivalence.systems.identity import Identity, digest_of
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.prompting import Style, wording
+from cascade_equivalence.systems.system import Mode
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.task import Task
 
@@ -26,16 +27,22 @@ if TYPE_CHECKING:
     from cascade_equivalence.systems.backbone import Backbone
     from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
 
-RECIPE = 1
-"""Raised when the code changes what a clip, transcript or answer is for the same inputs."""
+Kind = Literal["gold", "cascade", "speech"]
+Padding = Literal["stock", "short"]
+Calibration = Literal["shared", "own", "none"]
+
+RECIPE = 3
+"""Raised when the code changes what a recipe yields: clips, transcripts and replies of others are then not reused."""
+
+CLEAN = Condition("clean", ())
 
 
 def source_of(item: Item) -> str:
-    """Hash of what an item sounds like before any condition. Raises `AudioError` naming an item without sound."""
+    """Content hash of an item's recording, or of the words and the voice that speaks them. Raises `AudioError`."""
     if item.audio is None:
-        if item.voice is None:
+        if not (item.voice and item.text):
             raise AudioError(silent_item(item))
-        return digest_of(["kokoro-82m", item.voice, item.text])
+        return digest_of(["spoken", item.voice, item.text])
     if not item.audio.is_file():
         raise AudioError(f"item '{item.id}': audio file {item.audio} is missing")
     return _file_hash(item.audio)
@@ -47,23 +54,32 @@ def _file_hash(path: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelPlan:
-    """A model to be loaded when something needs it. inside: the speech LLM in whose checkpoint it lies, if it does."""
+class LocalModel:
+    """An ASR or an LLM, to be loaded when something needs it.
+
+    inside: the speech LLM in whose checkpoint it lies, if it does. padding: of an ASR.
+    """
 
     name: str
     directory: Path
     placement: Placement
     identity: Identity
     inside: str | None = None
+    padding: Padding = "short"
+
+    @property
+    def batch_size(self) -> int:
+        """Trials per batch."""
+        return self.placement.batch_size
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechPlan:
-    """A speech LLM to be loaded when something needs it.
+class SpeechModel:
+    """A speech LLM, to be loaded when something needs it.
 
     identity: of the whole, so that equal digests answer equally. llm: its language model's key in `Plan.models`.
     encoder: its audio encoder where that is a model of its own. parts: identity of each part by role. load: makes it
-    of its language model's object, where it was given in Python instead of a directory.
+    of its language model's object, where it was given in Python instead of a directory. planted: its known nature.
     """
 
     name: str
@@ -71,25 +87,39 @@ class SpeechPlan:
     placement: Placement
     identity: Identity
     llm: str
-    encoder: ModelPlan | None
+    encoder: LocalModel | None
     parts: Mapping[str, Identity]
     load: Callable[[Backbone], SpeechLLM] | None = None
+    planted: str | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """Trials per batch."""
+        return self.placement.batch_size
+
+
+Model = LocalModel | SpeechModel
 
 
 @dataclass(frozen=True, slots=True)
 class ArmPlan:
-    """An arm: a speech LLM (`speech`), a cascade (`asr`), or an LLM that reads the gold text (neither)."""
+    """An arm: what it is given (`kind`), what transcribes for it, and what answers.
+
+    asr, answers, llm: keys in `Plan.models`. llm: the language model inside what answers (the same key where that is a
+    text LLM), or None where it cannot be known.
+    """
 
     name: str
-    llm: str
-    style: Style
+    kind: Kind
     asr: str | None
-    speech: str | None = None
+    answers: str
+    llm: str | None
+    style: Style
 
     @property
     def hears(self) -> bool:
         """Whether it is given audio."""
-        return self.asr is not None or self.speech is not None
+        return self.kind != "gold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +135,35 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is done beside the answers: trials of the hearing check, of answers repeated, and of single requests."""
+
+    hearing: int = 40
+    repeats: int = 60
+    latency: int = 24
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that a run needs, resolved.
 
-    models: ASRs and LLMs by their name in the study; speech: speech LLMs likewise. arms: those that are run; same: name
-    of an arm that is identical to one of them by fingerprint → that one. talkers: the babble manifest. own: conditions
-    by task, where a task has not all of them.
+    models: by their name in the study. arms: those that are run; same: name of an arm that is identical to one of them
+    by fingerprint → that one. talkers: the babble manifest or folder. own: conditions by task, where a task has not all
+    of them. requests: arm → single requests timed, where it is not `sizes.latency`.
     """
 
     tasks: tuple[Task, ...]
     conditions: tuple[Condition, ...]
-    models: dict[str, ModelPlan]
-    paddings: dict[str, Literal["stock", "short"]]
+    models: Mapping[str, Model]
     arms: tuple[ArmPlan, ...]
     answer: Mode
     seed: int
     talkers: Path
-    speech: Mapping[str, SpeechPlan] = field(default_factory=dict)
     same: Mapping[str, str] = field(default_factory=dict)
     own: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
+    calibration: Calibration = "shared"
+    sizes: Sizes = Sizes()
+    requests: Mapping[str, int] = field(default_factory=dict)
 
     def conditions_of(self, task: Task) -> tuple[Condition, ...]:
         """The conditions that a task is run under."""
@@ -142,55 +182,56 @@ class Plan:
             for item, sound in zip(task.items, heard(task.items, condition, self.seed), strict=True)
         ]
 
-    def hears(self) -> bool:
-        """Whether any arm needs audio."""
-        return any(arm.hears for arm in self.arms)
+    def identity(self, name: str) -> Identity:
+        """Of a model."""
+        return self.models[name].identity
+
+    def speech(self, arm: ArmPlan) -> SpeechModel | None:
+        """The speech LLM that answers for an arm, where its weights are here."""
+        model = self.models[arm.answers]
+        return model if isinstance(model, SpeechModel) else None
+
+    def reader(self, arm: ArmPlan) -> ArmPlan:
+        """The arm's language model reading the true text: what its labels are calibrated on."""
+        return replace(arm, name=f"{arm.llm} reading", kind="gold", asr=None, answers=arm.llm or arm.answers)
+
+    def group(self, name: str) -> frozenset[str]:
+        """The models that may be in memory together with this one: all that share its language model; an ASR alone."""
+        here = self._backbone(name)
+        return frozenset(other for other in self.models if self._backbone(other) == here)
+
+    def _backbone(self, name: str) -> str:
+        model = self.models[name]
+        return self.models[model.llm].identity.digest() if isinstance(model, SpeechModel) else model.identity.digest()
 
     def arm_digest(self, arm: ArmPlan) -> str:
         """Hash of what an arm is made of: equal digests answer every trial equally."""
-        asr = self.models[arm.asr].identity.digest() if arm.asr else None
-        speech = self.speech[arm.speech].identity.digest() if arm.speech else None
-        return digest_of([asr, speech, self.models[arm.llm].identity.digest(), arm.style])
+        asr = self.identity(arm.asr).digest() if arm.asr else None
+        return digest_of([arm.kind, asr, self.identity(arm.answers).digest(), arm.style])
 
-    def batch_size(self, arm: ArmPlan) -> int:
-        """Trials per batch of the arm's answers."""
-        placed = self.speech[arm.speech] if arm.speech else self.models[arm.llm]
-        return placed.placement.batch_size
-
-    def clip_key(self, source: str, condition: Condition) -> str:
-        """Key of a clip made from audio with content hash `source`."""
+    def clip_key(self, item: Item, condition: Condition) -> str:
+        """Key of an item's clip under a condition."""
         steps = self._recipe(condition)
-        return digest_of([RECIPE, RATE, source, steps, self.seed if steps else None])
+        return digest_of([RECIPE, RATE, source_of(item), steps, self.seed if steps else None])
 
     def _recipe(self, condition: Condition) -> list[object]:
-        talkers = [_file_hash(self.talkers)] if condition.has("babble") else []
+        talkers = [talkers_digest(self.talkers)] if condition.has("babble") else []
         return [*condition.recipe, *talkers]
 
-    def transcript_key(self, asr: str, clip: str) -> str:
-        """Key of an ASR's transcript of a clip."""
-        return digest_of([RECIPE, self.models[asr].identity.digest(), clip])
+    def transcript_key(self, asr: str, clip: str, anew: str = "") -> str:
+        """Key of an ASR's transcript of a clip. anew: what it is repeated for, if it is."""
+        return digest_of([RECIPE, self.identity(asr).digest(), clip, *([anew] if anew else [])])
 
-    def reply_key(self, arm: ArmPlan, task: Task, item: Item, content: str) -> str:
-        """Key of what the arm's LLM says to one content (a text, or a clip's hash), shared by all arms on that LLM."""
-        asked = [self.mode(task), wording(arm.style, task, item), content]
-        if arm.speech:
-            return digest_of([RECIPE, "speech", self.speech[arm.speech].identity.digest(), *asked])
-        return digest_of([RECIPE, self.models[arm.llm].identity.digest(), *asked])
+    def reply_key(self, arm: ArmPlan, task: Task, item: Item, content: str | None, anew: str = "") -> str:
+        """Key of what a model says to one content (a text, a clip's hash, or nothing), shared by all arms it answers
+        for. anew: what it is repeated for, if it is."""
+        asked = [self.mode(task), wording(arm.style, task, item), content, *([anew] if anew else [])]
+        return digest_of([RECIPE, self.identity(arm.answers).digest(), *asked])
 
     def answer_key(self, arm: ArmPlan, task: Task, trial: Trial) -> str:
         """Key of an arm's answer on a trial: a hash of the recipe."""
-        asr = self.models[arm.asr].identity.digest() if arm.asr else None
-        llm = self.models[arm.llm].identity.digest()
-        if arm.speech:
-            asr, llm = "speech", self.speech[arm.speech].identity.digest()
         item = trial.item
         source = item.text if not arm.hears else source_of(trial.sound) if trial.sound else None
-        recipe = [RECIPE, arm.name, asr, llm, self.mode(task), wording(arm.style, task, item)]
-        condition = [trial.condition.name, self._recipe(trial.condition)]
-        return digest_of([*recipe, task.name, item.id, source, condition, self.seed])
-
-    def offset_key(self, arm: ArmPlan, task: Task) -> str:
-        """Fact under which the calibration offset of an LLM and prompt is kept."""
-        calibration = [(item.id, item.text) for item in task.calibration]
-        words = wording(arm.style, task, task.items[0])
-        return f"offset:{digest_of([self.models[arm.llm].identity.digest(), words, calibration])}"
+        recipe = [RECIPE, arm.name, self.arm_digest(arm), self.calibration, self.mode(task)]
+        said = [wording(arm.style, task, item), task.name, item.id, source]
+        return digest_of([*recipe, *said, trial.condition.name, self._recipe(trial.condition), self.seed])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cascade_equivalence.audio.condition import Condition, parse_condition
 from cascade_equivalence.errors import ModelError, UsageError
-from cascade_equivalence.run.plan import ArmPlan, ModelPlan, Plan, SpeechPlan
+from cascade_equivalence.run.plan import ArmPlan, LocalModel, Model, Plan, Sizes, SpeechModel
 from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study, TaskSpec
 from cascade_equivalence.systems.identity import Identity, digest_of, fingerprints, identify
 from cascade_equivalence.systems.loading import Role, locate, place
@@ -111,14 +111,15 @@ def build_plan(
         tasks=tasks,
         conditions=conditions,
         models=builder.models,
-        paddings={name: study.models[name].padding for name, role in builder.roles.items() if role == "asr"},
         arms=arms,
         answer=study.answer,
         seed=study.seed,
         talkers=(base / study.babble) if study.babble else corpus_dir() / "babble.jsonl",
-        speech=builder.speech,
         same=same,
         own=own_conditions,
+        calibration=study.calibration,
+        sizes=Sizes(**study.checks.model_dump()),
+        requests={name: arm.latency for name, arm in study.arms.items() if arm.latency is not None},
     )
 
 
@@ -140,64 +141,71 @@ class _Builder:
     study: Study
     say: Callable[[str], None]
     own: Mapping[str, OwnSpeechLLM]
-    models: dict[str, ModelPlan] = field(default_factory=dict)
-    speech: dict[str, SpeechPlan] = field(default_factory=dict)
-    roles: dict[str, Role] = field(default_factory=dict)
+    models: dict[str, Model] = field(default_factory=dict)
 
     def arm(self, name: str, spec: ArmSpec) -> ArmPlan:
-        """The plan of one arm."""
+        """The plan of one arm: the one place that asks which of its fields are set."""
         if spec.speech_llm:
             speech = self._speech(spec.speech_llm)
-            return ArmPlan(name, speech.llm, self._style(spec.speech_llm), None, speech.name)
+            return ArmPlan(name, "speech", None, speech.name, speech.llm, self._style(speech))
         if spec.asr:
-            self._model(spec.asr, "asr")
+            self._local(spec.asr, "asr")
         if isinstance(spec.llm, Of):
-            of = self.study.speech_llm_of(spec.llm)
-            return ArmPlan(name, self._speech(of).llm, self._style(of), spec.asr)
-        assert spec.llm is not None
-        self._model(spec.llm, "llm")
-        style = style_of(spec.llm, self.models[spec.llm].directory, self.study.models[spec.llm].prompt)
-        return ArmPlan(name, spec.llm, style, spec.asr)
+            speech = self._speech(self.study.speech_llm_of(spec.llm))
+            llm, style = speech.llm, self._style(speech)
+        else:
+            assert spec.llm is not None
+            llm = spec.llm
+            style = style_of(llm, self._local(llm, "llm").directory, self.study.models[llm].prompt)
+        return ArmPlan(name, "cascade" if spec.asr else "gold", spec.asr, llm, llm, style)
 
     def fingerprint(self, arm: ArmPlan) -> object:
         """What tells two arms apart; of an arm with weights that cannot be known, its name."""
-        parts = [self.models[name].identity for name in (arm.asr, arm.llm) if name]
-        parts += [self.speech[arm.speech].identity] if arm.speech else []
+        parts = [self.models[name].identity for name in (arm.asr, arm.answers) if name]
         if any(part.weights is None for part in parts):
             return arm.name
-        return (arm.asr is None, arm.speech is None, arm.style, *(part.digest() for part in parts))
+        return (arm.kind, arm.style, *(part.digest() for part in parts))
 
-    def _style(self, speech: str) -> Style:
+    def _style(self, speech: SpeechModel) -> Style:
         """A speech LLM's prompts, as its arm and its self-cascade read them.
 
         `auto` follows the study's own model where that is the same LLM, so that matched arms get the same words.
         """
-        wanted, llm = self.study.speech_spec(speech).prompt, self.speech[speech].llm
-        if wanted == "auto" and llm in self.study.models:
-            wanted = self.study.models[llm].prompt
-        return style_of(llm, self.models[llm].directory, wanted)
+        wanted, llm = self.study.speech_spec(speech.name).prompt, self._known(speech.llm)
+        if wanted == "auto" and llm.name in self.study.models:
+            wanted = self.study.models[llm.name].prompt
+        return style_of(llm.name, llm.directory, wanted)
 
-    def _model(self, name: str, role: Role) -> ModelPlan:
+    def _known(self, name: str) -> LocalModel:
+        model = self.models[name]
+        assert isinstance(model, LocalModel)
+        return model
+
+    def _local(self, name: str, role: Role) -> LocalModel:
         if name not in self.models:
             spec = self.study.models[name]
             decoding = {"padding": spec.padding, "language": "en"} if role == "asr" else {}
-            self.models[name] = self._placed(name, spec, spec.id, self._locate(spec.id), role, **decoding)
-            self.roles[name] = role
-        return self.models[name]
+            placed = self._placed(name, spec, spec.id, self._locate(spec.id), role, **decoding)
+            self.models[name] = replace(placed, padding=spec.padding)
+        return self._known(name)
 
     def _placed(
         self, name: str, spec: ModelSpec, source: str, directory: Path, role: Role, **decoding: str
-    ) -> ModelPlan:
+    ) -> LocalModel:
         study = self.study
         placement = place(role, spec.device or study.device, spec.dtype or study.dtype, spec.batch_size)
-        return ModelPlan(name, directory, placement, identify(source, directory, placement, **decoding))
+        return LocalModel(name, directory, placement, identify(source, directory, placement, **decoding))
 
-    def _speech(self, name: str) -> SpeechPlan:
-        if name not in self.speech:
-            self.speech[name] = self._own(name, self.own[name]) if name in self.own else self._from_weights(name)
-        return self.speech[name]
+    def _speech(self, name: str) -> SpeechModel:
+        if name not in self.models:
+            made = self._own(name, self.own[name]) if name in self.own else self._from_weights(name)
+            self.models[name] = made
+        model = self.models[name]
+        if not isinstance(model, SpeechModel):
+            raise UsageError(f"model '{name}' is a speech_llm in one arm and an asr or llm in another")
+        return model
 
-    def _from_weights(self, name: str) -> SpeechPlan:
+    def _from_weights(self, name: str) -> SpeechModel:
         spec = self.study.speech_spec(name)
         try:
             directory = self._locate(spec.id)
@@ -218,16 +226,16 @@ class _Builder:
         if ears is not None:
             encoder = self._placed(f"{name} encoder", spec, str(ears), self._find(ears), "asr")
             parts = {"encoder": encoder.identity, **parts}
-        return SpeechPlan(
+        return SpeechModel(
             name, directory, llm.placement, _whole(spec.id, directory.name, parts), llm.name, encoder, parts
         )
 
-    def _language_model(self, speech: str, spec: ModelSpec, directory: Path) -> ModelPlan:
+    def _language_model(self, speech: str, spec: ModelSpec, directory: Path) -> LocalModel:
         """A speech LLM's own language model: under the name of the study's LLM that is the same, or its own."""
         name = f"{speech} llm"
         mine = self._placed(name, spec, directory.name, directory, "llm")
-        for other, role in self._llms():
-            theirs = self._model(other, role)
+        for other in self._llms():
+            theirs = self._local(other, "llm")
             if spec.batch_size is None:
                 size = theirs.placement.batch_size
                 mine = self._placed(
@@ -236,34 +244,32 @@ class _Builder:
             if mine.identity.weights is not None and mine.identity.digest() == theirs.identity.digest():
                 return theirs
         self.models[name] = mine
-        self.roles[name] = "llm"
         return mine
 
-    def _inside(self, speech: str, whole: ModelPlan) -> ModelPlan:
+    def _inside(self, speech: str, whole: LocalModel) -> LocalModel:
         """A language model that lies in the speech LLM's own checkpoint."""
         name = f"{speech} llm"
         weights = whole.identity.modules.get("language_model", whole.identity.weights)
-        self.models[name] = replace(
-            whole, name=name, identity=replace(whole.identity, weights=weights, modules={}), inside=speech
-        )
-        self.roles[name] = "llm"
-        return self.models[name]
+        identity = replace(whole.identity, weights=weights, modules={})
+        self.models[name] = replace(whole, name=name, identity=identity, inside=speech)
+        return self._known(name)
 
     def _find(self, source: str | Path) -> Path:
         return source if isinstance(source, Path) else self._locate(source)
 
-    def _llms(self) -> list[tuple[str, Role]]:
+    def _llms(self) -> list[str]:
         """The LLMs that the study's text arms name."""
-        named = dict.fromkeys(arm.llm for arm in self.study.arms.values() if isinstance(arm.llm, str))
-        return [(name, "llm") for name in named if isinstance(name, str)]
+        return list(dict.fromkeys(arm.llm for arm in self.study.arms.values() if isinstance(arm.llm, str)))
 
-    def _own(self, name: str, own: OwnSpeechLLM) -> SpeechPlan:
+    def _own(self, name: str, own: OwnSpeechLLM) -> SpeechModel:
         if own.llm not in self.study.models:
             raise UsageError(f"speech LLM '{name}': no model '{own.llm}'; there are: {', '.join(self.study.models)}")
-        llm = self._model(own.llm, "llm")
+        llm = self._local(own.llm, "llm")
         ears = replace(llm.identity, name=name, source="python", weights=digest_of(dict(own.facts)), modules={})
         parts = {"connector": ears, "llm": llm.identity}
-        return SpeechPlan(name, None, llm.placement, _whole(name, "python", parts), llm.name, None, parts, own.load)
+        identity = _whole(name, "python", parts)
+        planted = own.facts.get("planted")
+        return SpeechModel(name, None, llm.placement, identity, llm.name, None, parts, own.load, planted)
 
     def _locate(self, model_id: str) -> Path:
         return locate(model_id, self.say)

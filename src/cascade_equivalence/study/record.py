@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
+from cascade_equivalence.errors import UsageError
+from cascade_equivalence.run.answers import offset_key
 from cascade_equivalence.run.hearing import hearing_key
 from cascade_equivalence.run.journal import Journal
-from cascade_equivalence.run.layout import JOURNAL
-from cascade_equivalence.run.plan import ArmPlan, Plan
-from cascade_equivalence.run.retest import retest_key
+from cascade_equivalence.run.latency import latency_key
+from cascade_equivalence.run.plan import ArmPlan, LocalModel, Plan, SpeechModel
+from cascade_equivalence.run.repeats import repeat_key
 from cascade_equivalence.study.mechanism.material import analysis_keys
 from cascade_equivalence.study.spec import Study
 from cascade_equivalence.systems.match import Weights, match
+from cascade_equivalence.systems.tensors import read_directory
 
 
-def record(study: Study, plan: Plan, directory: Path) -> None:
-    """Write the study, its items, the identities of its models and the key of every answer it wants."""
-    directory.mkdir(parents=True, exist_ok=True)
-    journal = Journal(directory / JOURNAL)
+def record(study: Study, plan: Plan, journal: Journal, replacing: bool = False) -> None:
+    """Write the study, its items, the identities of its models and the key of every answer it wants.
+
+    replacing: the journal may be another study's. Raises `UsageError` where it is and may not.
+    """
+    if not replacing:
+        refuse_another(study, journal)
     journal.put_fact("study", study.model_dump(mode="json"))
     journal.put_fact("tasks", [_task(plan, index) for index in range(len(plan.tasks))])
-    journal.put_fact("identities", {name: asdict(m.identity) for name, m in plan.models.items()})
+    identities = {name: asdict(m.identity) for name, m in plan.models.items() if isinstance(m, LocalModel)}
+    journal.put_fact("identities", identities)
     journal.put_fact("arms", {arm.name: _arm(study, plan, arm) for arm in plan.arms})
     journal.put_fact("matches", _matches(plan))
     journal.put_fact(
@@ -34,23 +40,76 @@ def record(study: Study, plan: Plan, directory: Path) -> None:
             for arm in plan.arms
         },
     )
-    journal.close()
+
+
+def refuse_another(study: Study, journal: Journal) -> None:
+    """Raise `UsageError`, naming the difference, where the journal is that of another study."""
+    there = journal.fact("study")
+    if there is None:
+        return
+    # Keys that a study of an older version has not are as they are by default.
+    before = {name: field.get_default(call_default_factory=True) for name, field in Study.model_fields.items()}
+    before |= there
+    now = study.model_dump(mode="json")
+    different = [key for key in now if _plain(before.get(key)) != _plain(now[key])]
+    if different:
+        key = different[0]
+        raise UsageError(
+            f"{journal.path.parent} holds another study ({key}: {_short(before.get(key))} there, {_short(now[key])} "
+            f"now{f', and {len(different) - 1} more keys' if len(different) > 1 else ''}); give another --out, or "
+            "--replace to make this study the directory's (its answers are kept and used where they fit)"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it, without what is not set."""
+    if hasattr(value, "model_dump"):
+        value = value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items() if v is not None}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(value) if isinstance(value, dict) else str(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _arm(study: Study, plan: Plan, arm: ArmPlan) -> dict[str, Any]:
-    speech = plan.speech[arm.speech] if arm.speech else None
+    speech = plan.speech(arm)
     return {
-        "kind": "speech" if speech else "cascade" if arm.asr else "gold",
+        "kind": arm.kind,
         "asr": arm.asr,
         "llm": arm.llm,
         "speech": asdict(speech.identity) if speech else None,
         "parts": {role: asdict(part) for role, part in speech.parts.items()} if speech else {},
         "style": arm.style,
         "same": [name for name, other in plan.same.items() if other == arm.name],
+        "planted": speech.planted if speech else None,
+        "bytes": weight_bytes(plan, arm),
         "hearing": hearing_key(plan, arm) if arm.hears else None,
-        "retest": retest_key(plan, arm),
+        "retest": repeat_key(plan, arm),
+        "latency": latency_key(plan, arm),
+        "offsets": {task.name: offset_key(plan, arm, task) for task in plan.tasks if task.form.kind == "labels"},
         "mechanism": analysis_keys(plan, arm, study.analyses, study.mechanism),
     }
+
+
+def weight_bytes(plan: Plan, arm: ArmPlan) -> int | None:
+    """Bytes of the weights an arm answers with, as they are loaded; None where they are not here."""
+    speech = plan.speech(arm)
+    names = [arm.asr, arm.llm if speech else arm.answers]
+    models = [model for name in names if name and isinstance(model := plan.models[name], LocalModel)]
+    models += [speech.encoder] if speech and speech.encoder else []
+    places = {model.directory: model.placement.dtype for model in models if model.inside is None}
+    if speech:
+        if speech.directory is None:
+            return None
+        places[speech.directory] = speech.placement.dtype
+    return sum(
+        sum(tensor.size for tensor in read_directory(directory).values()) * (4 if dtype == "float32" else 2)
+        for directory, dtype in places.items()
+    )
 
 
 def _matches(plan: Plan) -> list[dict[str, Any]]:
@@ -59,19 +118,22 @@ def _matches(plan: Plan) -> list[dict[str, Any]]:
         {"left": arm.name, "right": other.name, **asdict(match(_weights(plan, arm), _weights(plan, other)))}
         for arm in plan.arms
         for other in plan.arms
-        if arm.speech and not other.speech
+        if arm.kind == "speech" and other.kind != "speech" and arm.llm and other.llm
     ]
 
 
 def _weights(plan: Plan, arm: ArmPlan) -> Weights:
     """The tensors that an arm's LLM answers with."""
+    assert arm.llm is not None
     model = plan.models[arm.llm]
-    speech = plan.speech.get(arm.speech or model.inside or "")
-    if speech is None or speech.directory is None:
+    assert isinstance(model, LocalModel)
+    holder = plan.speech(arm) or (plan.models[model.inside] if model.inside else None)
+    if not isinstance(holder, SpeechModel) or holder.directory is None:
         return Weights(model.directory)
     from cascade_equivalence.systems.speech.weights import language_model_weights
 
-    return language_model_weights(speech.directory, None if model.inside else model.directory, bare=not arm.speech)
+    bare = arm.kind != "speech"
+    return language_model_weights(holder.directory, None if model.inside else model.directory, bare=bare)
 
 
 def _task(plan: Plan, index: int) -> dict[str, Any]:

@@ -63,13 +63,15 @@ class Of(_Strict):
 class ArmSpec(_Strict):
     """A speech LLM, a cascade (`asr` + `llm`) or the gold arm (`transcript: gold` + `llm`).
 
-    `speech_llm` is a key of `models`, or an embedded name, a directory or a hub id itself.
+    `speech_llm` is a key of `models`, or an embedded name, a directory or a hub id itself. latency: single requests
+    that are timed, where it is not the study's own number.
     """
 
     llm: str | Of | None = None
     asr: str | None = None
     transcript: Literal["gold"] | None = None
     speech_llm: str | None = None
+    latency: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _one_source(self) -> ArmSpec:
@@ -135,6 +137,14 @@ class TaskSpec(_Strict):
         return self.name or self.task or self.dataset or (self.manifest.stem if self.manifest else "")
 
 
+class Checks(_Strict):
+    """Trials of the hearing check, answers that are repeated, and single requests that are timed, of each arm."""
+
+    hearing: int = Field(default=40, ge=0)
+    repeats: int = Field(default=60, ge=0)
+    latency: int = Field(default=24, ge=0)
+
+
 class Pairs(_Strict):
     """Comparisons one by one."""
 
@@ -150,6 +160,10 @@ class Study(_Strict):
     models: dict[str, ModelSpec]
     arms: dict[str, ArmSpec] = Field(min_length=1)
     comparisons: Literal["matched"] | Pairs = "matched"
+    primary: list[tuple[str, str]] | None = None
+    prices: dict[str, float] = Field(default_factory=dict)
+    calibration: Literal["shared", "own", "none"] = "shared"
+    checks: Checks = Field(default_factory=Checks)
     analyses: list[Literal["agreement", Analysis]] = Field(default_factory=lambda: ["agreement"])  # type: ignore[arg-type]
     mechanism: MechanismSpec = Field(default_factory=MechanismSpec)
     answer: Literal["labels", "generate"] = "labels"
@@ -178,10 +192,11 @@ class Study(_Strict):
             for model in (arm.asr, arm.llm):
                 if isinstance(model, str):
                     check(f"arm '{name}': model", model, self.models)
-        if isinstance(self.comparisons, Pairs):
-            for pair in self.comparisons.pairs:
+        named = {"comparisons": self.comparisons.pairs if isinstance(self.comparisons, Pairs) else []}
+        for key, pairs in {**named, "primary": self.primary or []}.items():
+            for pair in pairs:
                 for name in pair:
-                    check("comparisons: arm", name, self.arms)
+                    check(f"{key}: arm", name, self.arms)
         return self
 
     def speech_llm_of(self, llm: Of) -> str:
@@ -234,7 +249,14 @@ def narrow(study: Study, arms: list[str] | None, tasks: list[str] | None) -> Stu
     if sizes.tasks is not None:
         left = [name for name in sizes.tasks if tasks is None or name in tasks]
         sizes = sizes.model_copy(update={"tasks": left or None})
-    kept = {"arms": kept_arms, "tasks": kept_tasks, "comparisons": pairs, "mechanism": sizes}
+    primary = study.primary and [pair for pair in study.primary if set(pair) <= set(kept_arms)]
+    kept = {
+        "primary": primary or None,
+        "arms": kept_arms,
+        "tasks": kept_tasks,
+        "comparisons": pairs,
+        "mechanism": sizes,
+    }
     return study.model_copy(update=kept)
 
 
@@ -294,6 +316,7 @@ def _fields_at(location: tuple[Any, ...]) -> set[str]:
         "arms": ArmSpec,
         "tasks": TaskSpec,
         "comparisons": Pairs,
+        "checks": Checks,
     }
     if len(location) > 1 and location[0] == "mechanism":
         return set(MechanismSpec.model_fields)

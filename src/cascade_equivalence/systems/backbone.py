@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.systems.head import Head
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.templates import adopt_template
 
@@ -78,6 +79,7 @@ class Backbone:
         self._prefixes: OrderedDict[tuple[str, tuple[int, ...]], _Prefix] = OrderedDict()
         self._on_pass: Callable[[Pass], None] | None = None
         self._variant = ""
+        self._head = Head.of(name, self.model)
 
     @classmethod
     def load(cls, name: str, directory: Path, placement: Placement) -> Backbone:
@@ -154,16 +156,14 @@ class Backbone:
             slots = max(sum(len(c) - 1 for c in q.continuations) for q in queries)
             inputs, positions, mask = self._lay_out(queries, prefix.length, longest, slots)
             self._announce("states", lengths=tuple(map(len, states)), audio=tuple(audio), behind=slots)
-            logits = self.model(
+            hidden = self._head.states(
                 inputs_embeds=inputs,
                 attention_mask=mask,
                 position_ids=positions,
                 past_key_values=self._cache(prefix, batch),
                 use_cache=True,
-                logits_to_keep=1 + slots,
-            ).logits
-            logprobs = logits.float().log_softmax(-1).cpu()
-        return [_means(logprobs[row], query.continuations) for row, query in enumerate(queries)]
+            )[:, -(1 + slots) :]
+            return self._head.means(hidden, [query.continuations for query in queries])
 
     def _lay_out(
         self, queries: Sequence[Query], past: int, longest: int, slots: int
@@ -305,18 +305,6 @@ class Backbone:
         for index, (keys, values) in enumerate(prefix.keys_values):
             cache.update(keys.expand(batch, -1, -1, -1), values.expand(batch, -1, -1, -1), index)
         return cache
-
-
-def _means(logprobs: torch.Tensor, continuations: tuple[tuple[int, ...], ...]) -> tuple[float, ...]:
-    """Mean log-probability of each continuation from one row's log-probabilities, shape (1 + slots, vocabulary)."""
-    means, slot = [], 1
-    for continuation in continuations:
-        total = float(logprobs[0, continuation[0]])
-        for token in continuation[1:]:
-            total += float(logprobs[slot, token])
-            slot += 1
-        means.append(total / len(continuation))
-    return tuple(means)
 
 
 def _until(text: str, stop: str | None) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from cascade_equivalence.audio.clip import RATE, Clip, Samples
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.speech.encoder import encoder_states
+from cascade_equivalence.systems.system import Transcript
 
 Padding = Literal["stock", "short"]
 
@@ -30,16 +30,6 @@ SHORT_STEP_S = 2
 MAX_TOKENS = 224
 TOKENS_PER_S = 10
 """Nobody speaks faster; a transcript still going at this rate (plus 20 tokens) repeats itself and is stopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """What was recognised. `logprob`: mean over the tokens, end included. `complete`: it ended by itself."""
-
-    text: str
-    logprob: float
-    tokens: int
-    complete: bool
 
 
 class Whisper:
@@ -178,7 +168,8 @@ def _join(parts: list[Transcript]) -> Transcript:
     tokens = sum(p.tokens for p in parts)
     return Transcript(
         text=" ".join(p.text for p in parts if p.text),
-        logprob=sum(p.logprob * (p.tokens + p.complete) for p in parts) / sum(p.tokens + p.complete for p in parts),
+        logprob=sum((p.logprob or 0.0) * (p.tokens + p.complete) for p in parts)
+        / sum(p.tokens + p.complete for p in parts),
         tokens=tokens,
         complete=all(p.complete for p in parts),
     )

@@ -12,9 +12,9 @@ from cascade_equivalence.report.mechanism import insides
 from cascade_equivalence.run.execute import execute
 from cascade_equivalence.run.journal import Journal
 from cascade_equivalence.run.layout import JOURNAL
-from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.plan import Plan
 from cascade_equivalence.run.progress import Silent
+from cascade_equivalence.run.run import open_run
 from cascade_equivalence.study.build import build_plan
 from cascade_equivalence.study.mechanism.execute import analyse_mechanism
 from cascade_equivalence.study.record import record
@@ -74,11 +74,16 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def directory(root: Path) -> Path:
     study, plan = make(root)
     out = root / "run"
-    record(study, plan, out)
-    models = Models(plan, Silent())
-    execute(plan, models, out, Silent())
-    analyse_mechanism(study, plan, models, out, Silent())
+    with open_run(out, plan, Silent()) as run:
+        record(study, plan, run.journal)
+        assert execute(run) == 0
+    analyse_again(study, plan, out, Silent())
     return out
+
+
+def analyse_again(study: Study, plan: Plan, out: Path, reporter: Silent) -> None:
+    with open_run(out, plan, reporter) as run:
+        analyse_mechanism(run, study.analyses, study.mechanism)
 
 
 def test_every_analysis_is_a_fact_that_the_report_finds(directory: Path) -> None:
@@ -114,13 +119,13 @@ def test_a_rerun_does_only_what_is_missing(root: Path, directory: Path) -> None:
     study, plan = make(root)
     before = analyse(copy).mechanism
     heard = Heard()
-    analyse_mechanism(study, plan, Models(plan, heard), copy, heard)
+    analyse_again(study, plan, copy, heard)
     assert heard.lines == []
     journal = Journal(copy / JOURNAL)
     key = journal.fact("arms")["speech"]["mechanism"]["patching"]
     journal._db.execute("DELETE FROM facts WHERE key = ?", (key,))
     journal.close()
-    analyse_mechanism(study, plan, Models(plan, heard), copy, heard)
+    analyse_again(study, plan, copy, heard)
     assert [line for line in heard.lines if not line.startswith("loading")] == ["patching: speech"]
     assert analyse(copy).mechanism == before
 
@@ -128,4 +133,4 @@ def test_a_rerun_does_only_what_is_missing(root: Path, directory: Path) -> None:
 def test_a_layer_that_does_not_exist_is_named(root: Path) -> None:
     study, plan = make(root, [0, 5])
     with pytest.raises(AnalysisError, match="layer 5 does not exist"):
-        analyse_mechanism(study, plan, Models(plan, Silent()), root / "none", Silent())
+        analyse_again(study, plan, root / "none", Silent())

@@ -16,8 +16,8 @@ import pytest
 from cascade_equivalence.audio.clip import Clip, read_clip
 from cascade_equivalence.run.journal import Journal
 from cascade_equivalence.run.layout import JOURNAL
-from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.progress import Silent
+from cascade_equivalence.run.run import open_run
 from cascade_equivalence.study.build import build_plan
 from cascade_equivalence.study.mechanism.execute import analyse_mechanism
 from cascade_equivalence.study.mechanism.material import analysis_keys
@@ -81,12 +81,11 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
     )
     out = tmp_path_factory.mktemp("planted")
     plan = build_plan(study, Path.cwd(), print, own)
-    models = Models(plan, Silent())
 
     @cache
     def found(analysis: str) -> dict[str, dict[str, Any]]:
-        one = study.model_copy(update={"analyses": [analysis]})
-        analyse_mechanism(one, plan, models, out, Silent())
+        with open_run(out, plan, Silent()) as run:
+            analyse_mechanism(run, [analysis], study.mechanism)
         journal = Journal(out / JOURNAL)
         try:
             keys = {arm.name: analysis_keys(plan, arm, [analysis], study.mechanism) for arm in plan.arms}

@@ -15,9 +15,10 @@ from cascade_equivalence.errors import AnalysisError
 from cascade_equivalence.mechanism.layers import Layout, Stage, checked_layers, decoder_blocks, default_layers
 from cascade_equivalence.mechanism.states import Kind, collecting
 from cascade_equivalence.run.batching import chunks
-from cascade_equivalence.systems.arms import Mode, Reply, SpeechArm
 from cascade_equivalence.systems.backbone import Pass, Query
+from cascade_equivalence.systems.local import SpeechSystem
 from cascade_equivalence.systems.prompting import render, spoken_text
+from cascade_equivalence.systems.system import Mode, Reply
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.task import Task
 
@@ -29,14 +30,14 @@ States = Mapping[int, Tensor]
 class Bench:
     """An arm, the layers that are looked at, and the batch size. Raises `AnalysisError` for a layer it has not."""
 
-    arm: SpeechArm
+    arm: SpeechSystem
     layers: tuple[int, ...]
     size: int
     blocks: Sequence[torch.nn.Module]
     stage: Stage = field(default_factory=Stage)
 
     @classmethod
-    def of(cls, arm: SpeechArm, layers: Sequence[int] | None, size: int) -> Bench:
+    def of(cls, arm: SpeechSystem, layers: Sequence[int] | None, size: int) -> Bench:
         """layers: None is the default nine."""
         blocks = decoder_blocks(arm.speech.root, arm.speech.adapter.layers)
         chosen = checked_layers(blocks, layers if layers is not None else default_layers(len(blocks)))

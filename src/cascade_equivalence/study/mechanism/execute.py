@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from cascade_equivalence.audio.store import ClipStore
-from cascade_equivalence.run.clips import Clips, maker_of
-from cascade_equivalence.run.execute import working
-from cascade_equivalence.run.hearing import CLEAN
-from cascade_equivalence.run.journal import AnswerRow, ClipRow, Journal
-from cascade_equivalence.run.layout import CLIPS, JOURNAL
-from cascade_equivalence.run.models import Models
-from cascade_equivalence.run.plan import ArmPlan, Plan, source_of
-from cascade_equivalence.run.progress import Reporter
+from cascade_equivalence.run.batching import device_errors
+from cascade_equivalence.run.journal import AnswerRow
+from cascade_equivalence.run.plan import CLEAN, ArmPlan
+from cascade_equivalence.run.run import Run
 from cascade_equivalence.study.mechanism.erasing import erasure
 from cascade_equivalence.study.mechanism.material import analysis_keys
 from cascade_equivalence.study.mechanism.patching import patching
 from cascade_equivalence.study.mechanism.probing import probes
 from cascade_equivalence.study.mechanism.reading import implicit, lens
 from cascade_equivalence.study.mechanism.session import Around, Session
-from cascade_equivalence.study.spec import Study
-from cascade_equivalence.systems.arms import TextArm
+from cascade_equivalence.study.mechanism.settings import MechanismSpec
+from cascade_equivalence.systems.local import TextSystem
 
 
-def analyse_mechanism(study: Study, plan: Plan, models: Models, directory: Path, reporter: Reporter) -> None:
-    """Run the analyses that the journal in `directory` lacks. Raises `AnalysisError`, `RunError`; what was committed
-    before stays, and the same call goes on from there."""
-    wanted = {arm.name: analysis_keys(plan, arm, study.analyses, study.mechanism) for arm in plan.arms}
-    if not any(wanted.values()):
-        return
-    with working(directory):
-        journal = Journal(directory / JOURNAL)
-        try:
-            _run(study, plan, models, directory, reporter, journal, wanted)
-        finally:
-            journal.close()
-
-
-def _run(
-    study: Study,
-    plan: Plan,
-    models: Models,
-    directory: Path,
-    reporter: Reporter,
-    journal: Journal,
-    wanted: Mapping[str, Mapping[str, str]],
-) -> None:
+def analyse_mechanism(run: Run, analyses: Sequence[str], settings: MechanismSpec) -> None:
+    """Run the analyses that the journal lacks. Raises `AnalysisError`, `RunError`; what was committed before stays,
+    and the same call goes on from there."""
+    plan, journal = run.plan, run.journal
+    wanted = {arm.name: analysis_keys(plan, arm, analyses, settings) for arm in plan.arms}
     todo = {
         arm.name: {name: key for name, key in wanted[arm.name].items() if journal.fact(key) is None}
         for arm in plan.arms
@@ -56,28 +32,25 @@ def _run(
     total = sum(map(len, wanted.values()))
     if not (left := sum(map(len, todo.values()))):
         return
-    store = ClipStore(directory / CLIPS)
-    around = Around(
-        plan, study.mechanism, _clean_clips(plan, journal), journal, store, models, maker_of(plan), directory
-    )
-    with reporter.stage("mechanism", total, total - left) as stage:
+    around = Around(run, settings)
+    with run.reporter.stage("mechanism", total, total - left) as stage:
         for arm in plan.arms:
             if not todo[arm.name]:
                 continue
-            session = Session(around, arm)
-            work = _analyses(session, plan, arm, journal, models)
-            for name, key in todo[arm.name].items():
-                reporter.say(f"{name}: {arm.name}")
-                journal.put_fact(key, {"arm": arm.name, "analysis": name, **work[name]()})
-                stage.advance(1)
+            run.models.focus(arm.answers)
+            with device_errors(f"the analyses of '{arm.name}'"):
+                session = Session(around, arm)
+                work = _analyses(session, run, arm)
+                for name, key in todo[arm.name].items():
+                    run.reporter.say(f"{name}: {arm.name}")
+                    journal.put_fact(key, {"arm": arm.name, "analysis": name, **work[name]()})
+                    stage.advance(1)
 
 
-def _analyses(
-    session: Session, plan: Plan, arm: ArmPlan, journal: Journal, models: Models
-) -> dict[str, Callable[[], dict[str, Any]]]:
+def _analyses(session: Session, run: Run, arm: ArmPlan) -> dict[str, Callable[[], dict[str, Any]]]:
     def through_words() -> dict[str, Any]:
-        reads = TextArm(arm.name, models.llm(arm.llm), arm.style, None)
-        return implicit(session, reads, _cascade(session, plan, arm, journal))
+        assert arm.llm is not None
+        return implicit(session, TextSystem(run.models.llm(arm.llm), arm.style), _cascade(session, run, arm))
 
     return {
         "probes": partial(probes, session),
@@ -88,21 +61,11 @@ def _analyses(
     }
 
 
-def _clean_clips(plan: Plan, journal: Journal) -> Clips:
-    """The clips that the run has made of clean trials."""
-    keys = {
-        plan.clip_key(source_of(trial.sound), trial.condition): (task.name, trial.item.id, CLEAN.name)
-        for task in plan.tasks
-        for trial in plan.trials(task)
-        if trial.sound and trial.condition.name == CLEAN.name
-    }
-    return {keys[key]: row for key, row in journal.rows(ClipRow, keys).items()}
-
-
-def _cascade(session: Session, plan: Plan, arm: ArmPlan, journal: Journal) -> list[str] | None:
+def _cascade(session: Session, run: Run, arm: ArmPlan) -> list[str] | None:
     """Labels of the first cascade on the arm's language model on the trials, if they are all there."""
+    plan = run.plan
     for other in plan.arms:
-        if other.asr is None or other.llm != arm.llm:
+        if other.kind != "cascade" or other.llm != arm.llm:
             continue
         keys = []
         for task, item in session.trials:
@@ -110,7 +73,7 @@ def _cascade(session: Session, plan: Plan, arm: ArmPlan, journal: Journal) -> li
                 (t for t in plan.trials(task) if t.item.id == item.id and t.condition.name == CLEAN.name), None
             )
             keys.append(plan.answer_key(other, task, trial) if trial else "")
-        rows = journal.rows(AnswerRow, keys)
+        rows = run.journal.rows(AnswerRow, keys)
         if all(key in rows for key in keys):
             return [rows[key].label for key in keys]
     return None

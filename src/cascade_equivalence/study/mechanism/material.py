@@ -10,8 +10,8 @@ from typing import Any
 
 from cascade_equivalence.errors import AnalysisError, UsageError
 from cascade_equivalence.pocket.training.sentences import own_sentences
-from cascade_equivalence.run.fresh import choose
 from cascade_equivalence.run.plan import ArmPlan, Plan, source_of
+from cascade_equivalence.run.questions import choose
 from cascade_equivalence.study.mechanism.settings import Analysis, MechanismSpec
 from cascade_equivalence.systems.identity import digest_of
 from cascade_equivalence.systems.prompting import wording
@@ -112,7 +112,7 @@ def analysis_key(plan: Plan, arm: ArmPlan, analysis: Analysis, settings: Mechani
 def analysis_keys(plan: Plan, arm: ArmPlan, analyses: Sequence[str], settings: MechanismSpec) -> Mapping[str, Any]:
     """Analysis → its fact, of a speech arm; nothing for any other arm."""
     wanted = [name for name in analyses if name != "agreement"]
-    if not arm.speech or not wanted or not analysed_tasks(plan, settings):
+    if arm.kind != "speech" or not wanted or not analysed_tasks(plan, settings):
         return {}
     return {name: analysis_key(plan, arm, name, settings) for name in wanted}  # type: ignore[arg-type]
 

@@ -130,7 +130,7 @@ def _encoder(session: Session, layers: nn.ModuleList, clips: Sequence[Clip]) -> 
     found: dict[int, list[Tensor]] = {layer: [] for layer in chosen}
     try:
         for clip in clips:
-            session.around.models.forget()
+            session.around.run.models.forget()
             seen.clear()
             listen([clip])
             if not seen:
@@ -141,7 +141,7 @@ def _encoder(session: Session, layers: nn.ModuleList, clips: Sequence[Clip]) -> 
     finally:
         for handle in handles:
             handle.remove()
-        session.around.models.forget()
+        session.around.run.models.forget()
     return found
 
 

@@ -46,10 +46,10 @@ def lens(session: Session) -> dict[str, Any]:
 def readings(session: Session) -> dict[str, Any]:
     """Best token ids of each trial by reader and layer; kept in the journal for the implicit cascade."""
     key = f"mechanism-readings:{digest_of([session.states.directory.name, session.settings.model_dump(mode='json')])}"
-    known: dict[str, Any] | None = session.around.journal.fact(key)
+    known: dict[str, Any] | None = session.around.run.journal.fact(key)
     if known is None:
         known = _read(session)
-        session.around.journal.put_fact(key, known)
+        session.around.run.journal.put_fact(key, known)
     return known
 
 

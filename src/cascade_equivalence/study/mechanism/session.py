@@ -5,55 +5,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from cascade_equivalence.audio.clip import Clip
-from cascade_equivalence.audio.store import ClipMaker, ClipStore
 from cascade_equivalence.mechanism.ctc_probe import CtcProbe
 from cascade_equivalence.mechanism.states import Kind, StateStore
-from cascade_equivalence.run.answers import judge, offsets_of
+from cascade_equivalence.run.answers import calibrated
 from cascade_equivalence.run.batching import chunks
-from cascade_equivalence.run.clips import Clips
-from cascade_equivalence.run.hearing import CLEAN
-from cascade_equivalence.run.journal import Journal
-from cascade_equivalence.run.models import Models
-from cascade_equivalence.run.plan import ArmPlan, Plan
+from cascade_equivalence.run.journal import ClipRow
+from cascade_equivalence.run.plan import CLEAN, ArmPlan, Plan
+from cascade_equivalence.run.run import Run
+from cascade_equivalence.run.work import maker_of
 from cascade_equivalence.study.mechanism.bench import Bench, States
 from cascade_equivalence.study.mechanism.material import RECIPE, Utterance, analysed_tasks, evaluated, fitting_pool
 from cascade_equivalence.study.mechanism.settings import MechanismSpec
-from cascade_equivalence.systems.arms import Reply, SpeechArm
 from cascade_equivalence.systems.identity import digest_of
+from cascade_equivalence.systems.system import Reply
 from cascade_equivalence.tasks.item import Item
+from cascade_equivalence.tasks.judging import judge
 from cascade_equivalence.tasks.task import Task
 
 STATES = "states"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Around:
     """What all arms share. memo: by the object and purpose it was computed for."""
 
-    plan: Plan
+    run: Run
     settings: MechanismSpec
-    clips: Clips
-    journal: Journal
-    store: ClipStore
-    models: Models
-    maker: ClipMaker
-    directory: Path
     memo: dict[Any, Any] = field(default_factory=dict)
 
-    def clean(self, task: str, item: Item) -> Clip:
+    @property
+    def plan(self) -> Plan:
+        """The run's."""
+        return self.run.plan
+
+    def clean(self, item: Item) -> Clip:
         """An item's clean clip: the run's own where it has one."""
-        key = ("clip", task, item.id)
+        key = ("clip", self.plan.clip_key(item, CLEAN))
         if key not in self.memo:
-            row = self.clips.get((task, item.id, CLEAN.name))
-            self.memo[key] = self.store.get(row.sha256) if row else self.maker.make(item, CLEAN).clip
+            row = self.run.journal.rows(ClipRow, [key[1]]).get(key[1])
+            stored = row is not None and self.run.store.path(row.sha256).is_file()
+            self.memo[key] = self.run.store.get(row.sha256) if row and stored else self._made(item)
         clip: Clip = self.memo[key]
         return clip
+
+    def _made(self, item: Item) -> Clip:
+        return maker_of(self.plan).make(item, CLEAN).clip
 
 
 class Session:
@@ -61,18 +62,17 @@ class Session:
 
     def __init__(self, around: Around, arm: ArmPlan) -> None:
         self.around, self.arm, self.settings = around, arm, around.settings
-        system = around.models.arm(arm)
-        assert isinstance(system, SpeechArm)
-        self.bench = Bench.of(system, self.settings.layers, around.plan.batch_size(arm))
+        system = around.run.models.listener(arm.answers, arm.style)
+        self.bench = Bench.of(system, self.settings.layers, around.plan.models[arm.answers].batch_size)
         trials = evaluated(around.plan, self.settings)
-        heard = self.bench.hear([around.clean(task.name, item) for task, item in trials])
+        heard = self.bench.hear([around.clean(item) for task, item in trials])
         # A connector may hear nothing in a clip: there are no positions to look at then.
         there = [i for i, states in enumerate(heard) if self._fills(states)]
         self.trials = [trials[i] for i in there]
         self.heard = [heard[i] for i in there]
         self._candidates = fitting_pool(around.plan, self.settings)
         made_of = [RECIPE, around.plan.arm_digest(arm), around.plan.seed, self.bench.layers]
-        self.states = StateStore(around.directory / STATES / digest_of(made_of)[:16])
+        self.states = StateStore(around.run.directory / STATES / digest_of(made_of)[:16])
         self.spellings: dict[int, CtcProbe] = {}
 
     @property
@@ -82,18 +82,22 @@ class Session:
 
     def labels(self, trials: Sequence[tuple[Task, Item]], replies: Sequence[Reply]) -> list[str]:
         """The calibrated labels of replies."""
-        offsets = self._offsets(trials)
+        offsets = self._offsets
         return [
-            judge(task, item, reply, offsets[task.name] if reply.scores else None)[0]
+            judge(
+                task,
+                item,
+                reply.scores,
+                reply.text,
+                reply.ended,
+                offsets[self.arm.name, task.name] if reply.scores else None,
+            ).label
             for (task, item), reply in zip(trials, replies, strict=True)
         ]
 
-    def _offsets(self, trials: Sequence[tuple[Task, Item]]) -> dict[str, Any]:
-        around = self.around
-        tasks = {task.name: task for task, _ in trials}
-        return {
-            name: offsets_of(around.plan, self.arm, task, around.journal, around.models) for name, task in tasks.items()
-        }
+    @cached_property
+    def _offsets(self) -> dict[tuple[str, str], tuple[float, ...] | None]:
+        return calibrated(self.around.plan, self.around.run.journal, [self.arm])
 
     @cached_property
     def answers(self) -> list[str]:
@@ -101,7 +105,7 @@ class Session:
         key = f"mechanism-answers:{self.states.directory.name}:{digest_of([(t.name, i.id) for t, i in self.trials])}"
         names = [self._trial(i) for i in range(len(self.trials))]
         there = set(self.states.trials("audio"))
-        known: list[str] | None = self.around.journal.fact(key)
+        known: list[str] | None = self.around.run.journal.fact(key)
         if known is not None and there.issuperset(names):
             return known
 
@@ -112,7 +116,7 @@ class Session:
         replies = self.bench.ask_and_collect(self.trials, self.heard, keep)
         self.states.flush()
         labels = self.labels(self.trials, replies)
-        self.around.journal.put_fact(key, labels)
+        self.around.run.journal.put_fact(key, labels)
         return labels
 
     def trial_states(self, layer: int, kind: Kind = "audio") -> list[Tensor]:
@@ -135,7 +139,7 @@ class Session:
         return [u for name, u in names.items() if name in there]
 
     def _collect(self, task: Task, part: Sequence[Utterance]) -> None:
-        states = self.bench.hear([self.around.clean(u.key, u.item) for u in part])
+        states = self.bench.hear([self.around.clean(u.item) for u in part])
         heard = [(u, h) for u, h in zip(part, states, strict=True) if self._fills(h)]
         self.bench.collect(
             self.bench.beginning(task),
@@ -151,7 +155,7 @@ class Session:
     @cached_property
     def fit_clips(self) -> list[Clip]:
         """The clips of the pool."""
-        return [self.around.clean(u.key, u.item) for u in self.pool]
+        return [self.around.clean(u.item) for u in self.pool]
 
     def fit_states(self, layer: int) -> list[Tensor]:
         """States of each utterance of the pool at its audio positions, (positions, d)."""

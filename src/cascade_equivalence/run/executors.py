@@ -1,0 +1,31 @@
+"""Executors: where work is done. The main process alone writes the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from cascade_equivalence.audio.store import ClipStore
+from cascade_equivalence.run.journal import Row
+from cascade_equivalence.run.models import Models
+from cascade_equivalence.run.plan import Plan
+from cascade_equivalence.run.work import Work, do
+
+
+class Executor(Protocol):
+    """Does work, wherever that is."""
+
+    def map(self, work: Sequence[Work]) -> Iterator[list[Row]]:
+        """The rows of each piece of work, each once, in any order."""
+
+
+class Here:
+    """This process, one piece of work after another."""
+
+    def __init__(self, plan: Plan, models: Models, store: ClipStore) -> None:
+        self._plan, self._models, self._store = plan, models, store
+
+    def map(self, work: Sequence[Work]) -> Iterator[list[Row]]:
+        """See `Executor.map`; in order."""
+        for piece in work:
+            yield do(piece, self._plan, self._models, self._store)
