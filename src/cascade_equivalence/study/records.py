@@ -255,7 +255,7 @@ class Transcript:
     """What an ASR heard. complete: whether it ended by itself."""
 
     text: str
-    logprob: float
+    logprob: float | None
     complete: bool
     compute_s: float
 
