@@ -27,7 +27,7 @@ class WordErrors:
     condition: str
     n: int
     rate: Interval
-    logprob: float
+    logprob: float | None
     incomplete: int
 
 
@@ -91,6 +91,6 @@ def _rate(
         condition=condition,
         n=len(rows),
         rate=corpus_rate([(spoken[item], normalise(transcript.text)) for item, transcript in rows]),
-        logprob=float(np.mean([t.logprob for _, t in rows])),
+        logprob=float(np.mean(known)) if (known := [t.logprob for _, t in rows if t.logprob is not None]) else None,
         incomplete=sum(not t.complete for _, t in rows),
     )
