@@ -16,7 +16,7 @@ from cascade_equivalence.report import numbers
 from cascade_equivalence.report.curves import COLOURS, in_noise_order
 from cascade_equivalence.report.html import render, write_html
 from cascade_equivalence.report.sound import CLIPS
-from cascade_equivalence.run import execute
+from cascade_equivalence.run import run
 from cascade_equivalence.study.results import analyse
 
 from .journals import NASTY, TOPICS, Made, make_run
@@ -96,7 +96,7 @@ def test_sound_is_embedded_for_at_most_24_trials_and_plays(study):
 
 
 def test_clips_are_sought_where_runs_keep_them():
-    assert CLIPS == execute.CLIPS
+    assert CLIPS == run.CLIPS
 
 
 def test_words_that_differ_are_marked_and_case_is_told_apart(study):
