@@ -15,8 +15,8 @@ from cascade_equivalence.audio.condition import FORMS, parse_condition
 from cascade_equivalence.audio.degrade import degrade
 from cascade_equivalence.audio.level import active_power
 from cascade_equivalence.audio.noise import mix
-from cascade_equivalence.audio.seed import rng
 from cascade_equivalence.errors import AudioError, UsageError
+from cascade_equivalence.seeds import rng
 from cascade_equivalence.tasks.task import corpus_dir
 from tests.audio.signals import speech
 

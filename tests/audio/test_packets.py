@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cascade_equivalence.audio.packets import PACKET, lose
-from cascade_equivalence.audio.seed import rng
+from cascade_equivalence.seeds import rng
 from tests.audio.signals import voice
 
 

@@ -13,9 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.hashing import digest_of
 from cascade_equivalence.systems import digests
 from cascade_equivalence.systems.digests import known_digests, tensor_digests
-from cascade_equivalence.systems.identity import Identity, digest_of, fingerprint, fingerprints, same_arm
+from cascade_equivalence.systems.identity import Identity, fingerprint, fingerprints, same_arm
 from cascade_equivalence.systems.match import Weights, match
 from tests.models import directory
 from tests.systems.checkpoints import EMBED, HEAD, beneath, llm, saved

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from cascade_equivalence.errors import AnalysisError
+from cascade_equivalence.inside.bench import Bench
 from cascade_equivalence.mechanism.erasure import LeaceEraser
 from cascade_equivalence.mechanism.interventions import erasing
-from cascade_equivalence.study.mechanism.bench import Bench
 from cascade_equivalence.systems.backbone import Pass, Query
 from cascade_equivalence.systems.local import SpeechSystem
 from tests.systems.speech.tiny import WIDTH, Case, build, clips

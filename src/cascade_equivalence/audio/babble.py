@@ -14,7 +14,7 @@ from cascade_equivalence.audio.clip import Samples, read_clip
 from cascade_equivalence.audio.level import active_power
 from cascade_equivalence.audio.recordings import Recordings, find_recordings
 from cascade_equivalence.errors import AudioError, UsageError
-from cascade_equivalence.pocket.fetch import sha256_file
+from cascade_equivalence.hashing import sha256_file
 
 TALKERS = (3, 7)
 """Fewest and most talkers summed."""

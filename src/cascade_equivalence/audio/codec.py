@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np
 
 from cascade_equivalence.audio.clip import RATE, Samples
-from cascade_equivalence.audio.seed import rng
 from cascade_equivalence.errors import AudioError
+from cascade_equivalence.seeds import rng
 
 TELEPHONE = 8000
 """Hz, the sample rate of telephone codecs."""

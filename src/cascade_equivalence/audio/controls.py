@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from cascade_equivalence.audio.condition import Condition
-from cascade_equivalence.audio.seed import rng
 from cascade_equivalence.errors import UsageError
+from cascade_equivalence.seeds import rng
 from cascade_equivalence.tasks.item import Item
 
 

@@ -23,8 +23,8 @@ from cascade_equivalence.audio.reverb import (
     reverberate,
     simulated_response,
 )
-from cascade_equivalence.audio.seed import rng
 from cascade_equivalence.errors import AudioError
+from cascade_equivalence.seeds import rng
 
 FAR_FIELD_RT60 = 0.5
 """Seconds."""

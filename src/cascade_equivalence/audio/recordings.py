@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cascade_equivalence.audio.clip import Samples, read_clip
 from cascade_equivalence.errors import AudioError, UsageError
-from cascade_equivalence.pocket.fetch import sha256_file
+from cascade_equivalence.hashing import sha256_file
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from cascade_equivalence.audio.clip import RATE, Samples
 from cascade_equivalence.audio.level import active_power
 from cascade_equivalence.audio.recordings import Recordings, read_recording
-from cascade_equivalence.audio.seed import rng
 from cascade_equivalence.errors import AudioError, UsageError
+from cascade_equivalence.seeds import rng
 
 ROOMS = 4
 """Rooms simulated per reverberation time and distance; a clip is in one of them."""

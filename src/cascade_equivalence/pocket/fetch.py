@@ -25,6 +25,7 @@ from typing import IO
 from filelock import FileLock
 
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.hashing import sha256_file
 from cascade_equivalence.pocket.registry import EmbeddedModel, Package
 
 Say = Callable[[str], None]
@@ -41,12 +42,6 @@ def cache_dir() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("cascade-equivalence")
-
-
-def sha256_file(path: Path) -> str:
-    """Hex sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def model_dir(model: EmbeddedModel) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cascade_equivalence.errors import ModelError
-from cascade_equivalence.pocket.fetch import sha256_file
+from cascade_equivalence.hashing import sha256_file
 
 WEIGHTS = Path(__file__).parent / "weights"
 

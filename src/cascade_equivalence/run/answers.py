@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cascade_equivalence.errors import RunError
+from cascade_equivalence.hashing import digest_of
 from cascade_equivalence.run.batching import chunks
 from cascade_equivalence.run.journal import AnswerRow, Journal, ReplyRow
 from cascade_equivalence.run.plan import ArmPlan, Plan, Trial
 from cascade_equivalence.run.questions import Question, Stimuli, of_calibration
 from cascade_equivalence.run.work import Ask, Sound
-from cascade_equivalence.systems.identity import digest_of
 from cascade_equivalence.systems.prompting import wording
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.judging import Judged, judge

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cascade_equivalence.hashing import digest_of
 from cascade_equivalence.run.journal import ReplyRow
 from cascade_equivalence.run.plan import RECIPE, ArmPlan, Plan
 from cascade_equivalence.run.questions import Question, Stimuli, choose
 from cascade_equivalence.run.repeats import reference
-from cascade_equivalence.systems.identity import digest_of
 from cascade_equivalence.systems.prompting import wording
 from cascade_equivalence.tasks.task import Task
 

@@ -14,9 +14,9 @@ from cascade_equivalence.audio.condition import Condition
 from cascade_equivalence.audio.controls import heard
 from cascade_equivalence.audio.store import silent_item
 from cascade_equivalence.errors import AudioError
-from cascade_equivalence.pocket.fetch import sha256_file
+from cascade_equivalence.hashing import digest_of, sha256_file
 from cascade_equivalence.run.layout import GOLD_CONDITION
-from cascade_equivalence.systems.identity import Identity, digest_of
+from cascade_equivalence.systems.identity import Identity
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.prompting import Style, wording
 from cascade_equivalence.systems.system import Mode

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from cascade_equivalence.audio.condition import Condition, Step
+from cascade_equivalence.hashing import digest_of
 from cascade_equivalence.run.answers import Labels
 from cascade_equivalence.run.hearing import OTHER_BATCHES, PURPOSE
 from cascade_equivalence.run.journal import ReplyRow
 from cascade_equivalence.run.plan import RECIPE, ArmPlan, Plan, source_of
 from cascade_equivalence.run.questions import Question, choose
-from cascade_equivalence.systems.identity import digest_of
 from cascade_equivalence.systems.prompting import wording
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.manifest import read_manifest

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from cascade_equivalence.audio.condition import Condition, parse_condition
 from cascade_equivalence.errors import ModelError, UsageError
+from cascade_equivalence.hashing import digest_of
 from cascade_equivalence.run.plan import ArmPlan, LocalModel, Model, Plan, Sizes, SpeechModel
 from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study, TaskSpec
-from cascade_equivalence.systems.identity import Identity, digest_of, fingerprints, identify
+from cascade_equivalence.systems.identity import Identity, fingerprints, identify
 from cascade_equivalence.systems.loading import Role, locate, place
 from cascade_equivalence.systems.prompting import Style, style_of
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM

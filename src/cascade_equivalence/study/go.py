@@ -34,7 +34,7 @@ def run_plan(
         record(study, plan, run.journal, replacing)
         missing = execute(run)
         if set(study.analyses) - {"agreement"}:
-            from cascade_equivalence.study.mechanism.execute import analyse_mechanism
+            from cascade_equivalence.inside.execute import analyse_mechanism
 
             analyse_mechanism(run, study.analyses, study.mechanism)
     return missing

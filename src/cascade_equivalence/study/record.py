@@ -6,13 +6,13 @@ from dataclasses import asdict
 from typing import Any
 
 from cascade_equivalence.errors import UsageError
+from cascade_equivalence.inside.material import analysis_keys
 from cascade_equivalence.run.answers import offset_key
 from cascade_equivalence.run.hearing import hearing_key
 from cascade_equivalence.run.journal import Journal
 from cascade_equivalence.run.latency import latency_key
 from cascade_equivalence.run.plan import ArmPlan, LocalModel, Plan, SpeechModel
 from cascade_equivalence.run.repeats import repeat_key
-from cascade_equivalence.study.mechanism.material import analysis_keys
 from cascade_equivalence.study.spec import Study
 from cascade_equivalence.systems.match import Weights, match
 from cascade_equivalence.systems.tensors import read_directory

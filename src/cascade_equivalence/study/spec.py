@@ -21,8 +21,8 @@ from pydantic import (
 )
 
 from cascade_equivalence.errors import UsageError
+from cascade_equivalence.inside.settings import Analysis, MechanismSpec
 from cascade_equivalence.reading.yaml_text import cure, file_name, load_yaml, parse_yaml
-from cascade_equivalence.study.mechanism.settings import Analysis, MechanismSpec
 
 PRESETS = ("pocket", "pocket-full")
 

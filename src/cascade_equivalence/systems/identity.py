@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.hashing import digest_of
 from cascade_equivalence.systems.digests import tensor_digests
 from cascade_equivalence.systems.loading import Placement, origin
 from cascade_equivalence.systems.templates import template_of
@@ -64,11 +64,6 @@ class Identity:
         if not self.modules:
             del facts["modules"]
         return digest_of(facts)
-
-
-def digest_of(value: Any) -> str:
-    """sha256 of a value's canonical JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def identify(

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.hashing import digest_of
 from cascade_equivalence.systems.digests import known_digests, recall, remember
-from cascade_equivalence.systems.identity import digest_of
 from cascade_equivalence.systems.precision import NAMES, blocks, lower
 from cascade_equivalence.systems.tensors import EMBEDDING, HEAD, Tensor, read_directory, read_header, roots, select
 

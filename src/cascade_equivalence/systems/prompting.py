@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.hashing import digest_of
 from cascade_equivalence.systems.backbone import Backbone
-from cascade_equivalence.systems.identity import digest_of
 from cascade_equivalence.systems.loading import origin
 from cascade_equivalence.systems.templates import TODAY, chat, looks_chatty, template_of
 from cascade_equivalence.tasks.item import Item

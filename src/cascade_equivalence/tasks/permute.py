@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cascade_equivalence.audio.seed import rng
 from cascade_equivalence.errors import UsageError
+from cascade_equivalence.seeds import rng
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.task import Task
 

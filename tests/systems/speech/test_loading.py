@@ -50,7 +50,7 @@ def edit(directory: Path, **changes: Any) -> None:
 
 def resave(directory: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
     """Change tensors and record the new hash."""
-    from cascade_equivalence.pocket.fetch import sha256_file
+    from cascade_equivalence.hashing import sha256_file
 
     path = directory / "model.safetensors"
     tensors = load_file(path)

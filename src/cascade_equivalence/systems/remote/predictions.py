@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cascade_equivalence.audio.clip import Clip
 from cascade_equivalence.errors import UsageError
+from cascade_equivalence.hashing import sha256_file
 from cascade_equivalence.logs import read
-from cascade_equivalence.pocket.fetch import sha256_file
 from cascade_equivalence.systems.identity import Identity
 from cascade_equivalence.systems.system import Mode, Reply, Stimulus, Transcript
 from cascade_equivalence.tasks.item import Item

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from cascade_equivalence.errors import ModelError
-from cascade_equivalence.pocket.fetch import sha256_file
+from cascade_equivalence.hashing import sha256_file
 from cascade_equivalence.pocket.shipped import verify
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.speech.adapter import POCKET, Family, Parts, Wanted

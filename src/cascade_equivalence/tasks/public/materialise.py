@@ -21,7 +21,8 @@ from filelock import FileLock
 
 from cascade_equivalence.audio.clip import write_flac
 from cascade_equivalence.errors import UsageError
-from cascade_equivalence.pocket.fetch import cache_dir, sha256_file
+from cascade_equivalence.hashing import sha256_file
+from cascade_equivalence.pocket.fetch import cache_dir
 from cascade_equivalence.tasks.public import folder, hub, parquet
 from cascade_equivalence.tasks.public.clips import Excluded, decode
 from cascade_equivalence.tasks.public.rows import manifest_rows, shuffled
