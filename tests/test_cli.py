@@ -148,7 +148,7 @@ def test_a_full_disk_loses_nothing_committed(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 
     full = subprocess.run(
-        command(tmp_path / "out", *arguments, "cascade-w,cascade-s"),
+        command(tmp_path / "out", *arguments, "cascade-w,cascade-s", "--replace"),
         capture_output=True,
         text=True,
         check=False,
@@ -159,7 +159,7 @@ def test_a_full_disk_loses_nothing_committed(tmp_path: Path) -> None:
     assert "Traceback" not in full.stderr
     kept = contents(tmp_path / "out")
     assert all(set(before[table]) <= set(kept[table]) for table in before)
-    assert run(tmp_path / "out", *arguments, "cascade-w,cascade-s").returncode == 0
+    assert run(tmp_path / "out", *arguments, "cascade-w,cascade-s", "--replace").returncode == 0
     after = contents(tmp_path / "out")
     assert all(set(kept[table]) <= set(after[table]) for table in kept)
     assert len(after["answers"]) == 2 * 2 * 2, "arms, items, conditions of topic"
