@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
 
-from cascade_equivalence.agreement import GoldArm, Resamples, Verdict, compare, family, kappa_gap, verdict
+from cascade_equivalence.agreement import GoldArm, Resamples, Verdict, compare, family, gap_of, verdict
+from cascade_equivalence.agreement.gap import p_at_least
 from cascade_equivalence.agreement.kinds import kind_of, name_of
 
 from .planted_data import arms, flip
@@ -263,15 +264,15 @@ def test_unpaired_ceilings_are_refused():
     with pytest.raises(ValueError, match="same Resamples"):
         verdict(one, other)
     same = compare(left, right, gold, classes=4, weights=Resamples.draw(200, resamples=50, seed=1))
-    assert kappa_gap(one, same).value == 0.0
+    assert gap_of(one, same).value == 0.0
 
 
 def test_the_p_of_a_gap_and_its_limits_agree():
     pair, ceiling = study(5, 800, 0.08)
-    gap = kappa_gap(pair, ceiling)
+    gap = gap_of(pair, ceiling)
     low, high = gap.limits(1.96)
-    assert gap.p_at_least(high) == pytest.approx(0.025, abs=1e-4)
-    assert gap.p_at_least(low) == pytest.approx(0.975, abs=1e-4)
+    assert p_at_least(gap, high) == pytest.approx(0.025, abs=1e-4)
+    assert p_at_least(gap, low) == pytest.approx(0.975, abs=1e-4)
 
 
 def enters(seed, n, flipped):

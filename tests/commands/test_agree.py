@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from cascade_equivalence.agreement import compare
+from cascade_equivalence.agreement import Resamples, compare, verdict, verdict_words
 
 from ..agreement.planted_data import arms
 from ..shared_data import SHARED
@@ -72,8 +72,8 @@ def test_summary_for_people(files, capsys):
     for word in ("600 items", "kappa", "accuracy", "McNemar", "error overlap", "TOST"):
         assert word in out
     assert run("agree", left, right, "--json") == 0
-    verdict = printed(capsys)["verdict"]
-    assert verdict["reason"] in out
+    said = printed(capsys)["verdict"]
+    assert said["reason"].split("; ")[0].removeprefix("accuracy: ") in out
 
 
 def test_gold_from_a_third_file_and_a_known_ceiling(files, tmp_path, capsys):
@@ -86,6 +86,40 @@ def test_gold_from_a_third_file_and_a_known_ceiling(files, tmp_path, capsys):
     assert "5 of 600" in out["notes"]["gold"]
     assert out["verdict"]["answers"]["reference"] == 0.95
     assert out["kappa"]["value"] == 1.0
+
+
+def test_the_other_cascade_is_the_ceiling(files, tmp_path, capsys):
+    left, right, (gold, a, b) = files
+    other = np.where(np.random.default_rng(5).random(600) < 0.04, (b + 1) % 4, b)
+    rows = (json.dumps({"id": f"i{i}", "prediction": NAMES[x]}) + "\n" for i, x in enumerate(other[:-10]))
+    (tmp_path / "other.jsonl").write_text("".join(rows))
+    words = ("agree", left, right, "--other-cascade", tmp_path / "other.jsonl")
+    assert run(*words, "--json") == 0
+    out = printed(capsys)
+    assert out["n"] == 590
+    assert out["unmatched"]["other"] == 10
+    # Labels are numbered by name in files; κ does not mind.
+    weights = Resamples.of_labels(a[:-10], b[:-10], gold[:-10], other[:-10])
+    options = {"classes": 4, "weights": weights}
+    pair = compare(a[:-10], b[:-10], gold[:-10], **options)
+    said = verdict(pair, compare(b[:-10], other[:-10], gold[:-10], **options))
+    assert out["verdict"]["answers"]["reference"] == pytest.approx(said.answers.reference)
+    assert out["verdict"]["answers"]["gap"]["high"] == pytest.approx(said.answers.gap.high, abs=0.002)
+    assert (out["verdict"]["kind"], out["verdict"]["better"]) == (said.kind, said.better)
+    assert run(*words) == 0
+    text = capsys.readouterr().out
+    assert f"VERDICT: {verdict_words.title(said)}" in text
+    assert "Is it more than a cascade?" in text
+    with pytest.raises(SystemExit, match="2"):
+        run(*words, "--ceiling", "0.9")
+
+
+def test_without_a_ceiling_it_says_what_to_add(files, capsys):
+    left, right, _ = files
+    assert run("agree", left, right) == 0
+    assert "add a second cascade on the same LLM" in capsys.readouterr().out
+    assert run("agree", left, right, "--json") == 0
+    assert printed(capsys)["verdict"]["answers"]["name"] == "not judged"
 
 
 def test_without_gold_kappa_remains(files, capsys):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from cascade_equivalence.agreement import compare, verdict
-from cascade_equivalence.agreement.planning import items_for_margin, power_of
+from cascade_equivalence.agreement.planning import items_for_ceiling, items_for_margin, power_of
 
 from ..agreement.planted_data import arms
 from .harness import run
@@ -40,8 +40,45 @@ def test_summary_for_people(capsys):
     assert "accuracy within ±3 points" in out
     assert "true difference of +1 points" in out
     assert "400 items have" in out
-    assert run("plan", "--discordance", "0.1", "--difference", "0.05") == 0
-    assert "never (the assumed difference is not inside the margin)" in capsys.readouterr().out
+    assert run("plan", "--discordance", "0.1", "--difference", "0.03") == 0
+    assert "never (the assumed difference lies on the margin itself)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "title"),
+    [
+        (("--discordance", "0.05"), "same accuracy", "same accuracy; answers: cannot tell yet"),
+        (("--discordance", "0.1", "--difference", "0.06"), "better", "better"),
+        (("--discordance", "0.1", "--difference", "-0.06"), "worse", "worse"),
+        (("--discordance", "0.1", "--difference", "0.06", "--kappa", "0.8", "--ceiling", "0.95"), "better", "better"),
+        (("--discordance", "0.05", "--kappa", "0.93", "--ceiling", "0.95"), "same", "same accuracy, same answers"),
+        (
+            ("--discordance", "0.1", "--kappa", "0.8", "--ceiling", "0.95"),
+            "other answers, same accuracy",
+            "same accuracy, other answers",
+        ),
+        (("--discordance", "0.1", "--difference", "0.03"), "open", "cannot tell yet"),
+    ],
+)
+def test_a_plan_says_towards_which_verdict(capsys, words, kind, title):
+    assert run("plan", *words, "--json") == 0
+    out = json.loads(capsys.readouterr().out)
+    assert out["kind"] == kind
+    if kind in ("better", "worse"):
+        assert out["accuracy"]["simulated_power"] == pytest.approx(0.8, abs=0.04)
+        assert out["items"] == out["accuracy"]["items"]
+    assert run("plan", *words) == 0
+    assert f"verdict “{title}”" in capsys.readouterr().out
+
+
+def test_two_statements_are_planned_together(capsys):
+    """Each with the root of the power, so that both together have it if they were independent."""
+    assert run("plan", "--discordance", "0.05", "--kappa", "0.93", "--ceiling", "0.95", "--json") == 0
+    out = json.loads(capsys.readouterr().out)
+    assert out["items"] > max(out["accuracy"]["items"], out["kappa"]["items"])
+    assert out["items"] == max(
+        items_for_margin(0.05, power=0.8**0.5), items_for_ceiling(0.93, 0.95, classes=4, power=0.8**0.5).items
+    )
 
 
 @pytest.mark.parametrize(

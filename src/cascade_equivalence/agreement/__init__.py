@@ -3,16 +3,18 @@
 from .crossing import Crossing, crossing
 from .dependence import Dependence, within_transcript
 from .family import family
+from .gap import gap_of
 from .gold_arm import GoldArm
 from .information import PredictiveInformation, predictive_information
 from .interval import Interval, wilson
 from .kappa import KappaEstimate, KappaGap, marginals
 from .kinds import Kind, Name
+from .label_shift import LabelShift, label_shift
 from .multiplicity import adjust
 from .overlap import ErrorOverlap
 from .pair import INVALID, Accuracy, PairAgreement, compare
 from .paired import Equivalence, McNemar, mcnemar, newcombe, tango, tost
-from .parts import AccuracyPart, AnswersPart, kappa_gap
+from .parts import AccuracyPart, AnswersPart
 from .resample import Resamples
 from .spectrum import Place, Reversal, confound, place, reversal
 from .verdict import Verdict, verdict
@@ -31,6 +33,7 @@ __all__ = [
     "KappaEstimate",
     "KappaGap",
     "Kind",
+    "LabelShift",
     "McNemar",
     "Name",
     "PairAgreement",
@@ -44,7 +47,8 @@ __all__ = [
     "confound",
     "crossing",
     "family",
-    "kappa_gap",
+    "gap_of",
+    "label_shift",
     "marginals",
     "mcnemar",
     "newcombe",

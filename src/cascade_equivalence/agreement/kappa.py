@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .interval import Interval, critical, effective_size, normal_cdf, two_sided, wilson_limits
+from .interval import Interval, critical, effective_size, two_sided, wilson_limits
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -128,55 +128,30 @@ class KappaEstimate:
 
 @dataclass(frozen=True)
 class KappaGap:
-    """upper − lower, two κ on the same items: (ceiling, arm) or (matched, other backbone).
+    """first − second, two κ on the same items: (matched, other backbone), or (a reference, an arm).
 
     Limits by the method of variance estimates recovery from the limits of each κ and their correlation
     under the shared bootstrap weights: Zou & Donner (2008), Statistics in Medicine 27, 1693-1702, equation 8.
     """
 
-    first: KappaEstimate | float
-    second: KappaEstimate | float
+    first: KappaEstimate
+    second: KappaEstimate
     correlation: float = 0.0
 
     @property
     def value(self) -> float:
-        return _value(self.first) - _value(self.second)
+        return self.first.value - self.second.value
 
     def limits(self, z: float, growth: float = 1.0) -> tuple[float, float]:
-        l1, u1 = _limits(self.first, z, growth)
-        l2, u2 = _limits(self.second, z, growth)
-        v1, v2, r = _value(self.first), _value(self.second), self.correlation
+        l1, u1 = self.first.limits(z, growth)
+        l2, u2 = self.second.limits(z, growth)
+        v1, v2, r = self.first.value, self.second.value, self.correlation
         down, up = _hypotenuse(v1 - l1, u2 - v2, r), _hypotenuse(u1 - v1, v2 - l2, r)
         return self.value - down, self.value + up
 
     def interval(self, level: float = 0.95) -> Interval:
         low, high = self.limits(two_sided(level))
         return Interval(self.value, low, high)
-
-    def p_at_least(self, limit: float) -> float:
-        """One-sided p of the null that the gap is `limit` or more: small speaks for a smaller gap.
-
-        The level at which a one-sided limit meets `limit`, so that test and limits never disagree. The p of
-        the null that the gap is `limit` or less is 1 minus this.
-        """
-        side = 1 if self.value < limit else 0
-        low, high = 0.0, 40.0
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            low_limit, high_limit = self.limits(middle)
-            if low_limit < limit < high_limit:
-                high = middle
-            else:
-                low = middle
-        return normal_cdf(-low) if side else normal_cdf(low)
-
-
-def _value(kappa: KappaEstimate | float) -> float:
-    return kappa.value if isinstance(kappa, KappaEstimate) else kappa
-
-
-def _limits(kappa: KappaEstimate | float, z: float, growth: float) -> tuple[float, float]:
-    return kappa.limits(z, growth) if isinstance(kappa, KappaEstimate) else (kappa, kappa)
 
 
 def _hypotenuse(a: float, b: float, correlation: float) -> float:

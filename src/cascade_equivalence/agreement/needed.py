@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from .gap import gap_of
 from .interval import normal_quantile
 from .kinds import Kind, kind_of, name_of
-from .parts import accuracy_name, answers_name, kappa_gap, unjudged, z_one_sided
+from .parts import accuracy_name, answers_name, unjudged, z_one_sided
 
 if TYPE_CHECKING:
     from .pair import PairAgreement
@@ -27,7 +28,7 @@ def items_needed(
     is another procedure, which makes false statements more often.
     """
     z = z_one_sided() + normal_quantile(POWER)
-    gap, has_gold = kappa_gap(pair, ceiling), pair.equivalence is not None
+    gap, has_gold = gap_of(pair, ceiling), pair.equivalence is not None
     judged = gap is not None and unjudged(pair, ceiling) is None
 
     def kind(growth: float) -> Kind:

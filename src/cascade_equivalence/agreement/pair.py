@@ -21,9 +21,6 @@ INVALID = -1
 
 Ints = NDArray[np.int64]
 
-# Beyond this many distinct answer patterns drawing items is faster than drawing patterns.
-_MOST_PATTERNS = 4096
-
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
@@ -144,11 +141,11 @@ def compare(
     margin: of accuracy, as a fraction. level: of the intervals.
     Raises ValueError on shapes or labels that do not fit and on n = 0.
     """
-    a, b, y = _labels(left, right, gold, classes)
+    a, b, y = label_codes(left, right, gold, classes)
     n = len(a)
     stratum = codes(strata, n, "strata")
     if weights is None:
-        weights = _own_weights(a, b, y, stratum, clusters, strata, classes, resamples, seed)
+        weights = Resamples.of_labels(a, b, y, resamples=resamples, seed=seed, clusters=clusters, strata=strata)
     elif weights.n != n:
         raise ValueError(f"the weights were drawn for {weights.n} items, the labels are {n}")
     elif clusters is not None and not weights.clustered:
@@ -310,28 +307,10 @@ def _estimate(table: Marginals, variance: float, weights: Resamples, n: int) -> 
     )
 
 
-def _own_weights(
-    a: Ints,
-    b: Ints,
-    y: Ints | None,
-    stratum: Ints,
-    clusters: object,
-    strata: object,
-    classes: int,
-    resamples: int,
-    seed: int,
-) -> Resamples:
-    if clusters is None:
-        pattern = (a + 1) * (classes + 1) + (b + 1)
-        if y is not None:
-            pattern = pattern * (classes + 1) + (y + 1)
-        distinct, pattern = np.unique(pattern, return_inverse=True)
-        if len(distinct) <= min(_MOST_PATTERNS, max(len(a) // 8, 64)):
-            return Resamples.of_patterns(pattern.astype(np.int64), stratum, resamples=resamples, seed=seed)
-    return Resamples.draw(len(a), resamples=resamples, seed=seed, clusters=clusters, strata=strata)
-
-
-def _labels(left: ArrayLike, right: ArrayLike, gold: ArrayLike | None, classes: int) -> tuple[Ints, Ints, Ints | None]:
+def label_codes(
+    left: ArrayLike, right: ArrayLike, gold: ArrayLike | None, classes: int
+) -> tuple[Ints, Ints, Ints | None]:
+    """The arguments of `compare` as arrays. Raises ValueError on shapes or labels that do not fit."""
     if classes < 1:
         raise ValueError(f"there must be at least one label, got classes={classes}")
     out: list[Ints | None] = []

@@ -111,14 +111,25 @@ def tango(b: float, c: float, n: float, level: float = 0.95) -> Interval:
 
 
 def _solve(decreasing: Callable[[float], float], low: float, high: float) -> float:
-    """The zero of a decreasing function between two points, by bisection to the last digit."""
-    for _ in range(80):
-        middle = 0.5 * (low + high)
-        if decreasing(middle) > 0.0:
-            low = middle
+    """The zero of a decreasing function between two points, by the Illinois variant of false position."""
+    above, below = decreasing(low), decreasing(high)
+    if above <= 0.0 or below >= 0.0:
+        return low if above <= 0.0 else high
+    last, middle = 0, math.nan
+    for _ in range(100):
+        # The end that stays twice has its value halved, else it would stay for ever.
+        finite = math.isfinite(above) and math.isfinite(below)
+        before, middle = middle, low + (high - low) * above / (above - below) if finite else 0.5 * (low + high)
+        value = decreasing(middle)
+        if value == 0.0 or high - low <= 1e-15 or abs(middle - before) <= 1e-15:
+            break
+        side = 1 if value > 0.0 else -1
+        if side > 0:
+            low, above, below = middle, value, below / 2.0 if last == side else below
         else:
-            high = middle
-    return 0.5 * (low + high)
+            high, below, above = middle, value, above / 2.0 if last == side else above
+        last = side
+    return middle
 
 
 def newcombe(both: int, b: int, c: int, neither: int, level: float = 0.95) -> Interval:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from .gap import Gap, gap_of, p_at_least, p_at_most
 from .interval import Interval, critical, normal_quantile, two_sided
-from .kappa import KappaEstimate, KappaGap, correlation
 from .paired import tango_z
 
 if TYPE_CHECKING:
@@ -128,37 +128,36 @@ def accuracy_part(pair: PairAgreement) -> AccuracyPart | None:
     )
 
 
-def answers_name(gap: KappaGap, epsilon: float, z: float, growth: float = 1.0) -> AnswersName:
+def answers_name(gap: Gap, epsilon: float, z: float, growth: float = 1.0) -> AnswersName:
     """The statement at critical value z, were there `growth` times as many items of the same kind."""
-    low, high = gap.limits(z, growth)
-    if high <= epsilon:
+    above, bound = gap.above(epsilon, growth), critical(z, gap.clusters)
+    if above <= -bound:
         return "same"
-    return "other" if low > epsilon else "open"
+    return "other" if above > bound else "open"
 
 
 def answers_part(pair: PairAgreement, ceiling: PairAgreement | float | None, epsilon: float = EPSILON) -> AnswersPart:
     """Left's answers against the ceiling; `not judged`, with the reason, where the ceiling cannot carry a judgement."""
-    gap, why = kappa_gap(pair, ceiling), unjudged(pair, ceiling)
+    gap, why = gap_of(pair, ceiling), unjudged(pair, ceiling)
     if gap is None:
         return AnswersPart("not judged", why, pair.kappa.value, None, Interval(None), epsilon, None, None)
     z = z_one_sided()
-    p_same = gap.p_at_least(epsilon)
     return AnswersPart(
         name="not judged" if why else answers_name(gap, epsilon, z),
         why=why,
         kappa=pair.kappa.value,
-        reference=reference_of(gap),
+        reference=gap.reference,
         gap=Interval(gap.value, *gap.limits(z)),
         epsilon=epsilon,
-        p_same=p_same,
-        p_other=1.0 - p_same,
+        p_same=p_at_least(gap, epsilon),
+        p_other=p_at_most(gap, epsilon),
     )
 
 
 def unjudged(pair: PairAgreement, ceiling: PairAgreement | float | None) -> str | None:
     """Why κ is not to be held against this ceiling; None where it is."""
     if ceiling is None:
-        return "there is no second cascade on the same LLM to compare with"
+        return "there is no second cascade on the same LLM, so no ceiling"
     if pair.estimate is None:
         return "kappa is not defined: both systems give one and the same label to every item"
     if isinstance(ceiling, (int, float)):
@@ -175,25 +174,3 @@ def unjudged(pair: PairAgreement, ceiling: PairAgreement | float | None) -> str 
     if accuracy_name(ceiling, z_one_sided()) == "better":
         return "the other cascade is itself worse than the one compared, by more than the margin"
     return None
-
-
-def kappa_gap(pair: PairAgreement, ceiling: PairAgreement | float | None) -> KappaGap | None:
-    """κ_ref − κ of the pair, paired where the ceiling was measured on the same items; None if undefined.
-
-    Raises ValueError if the ceiling's bootstrap weights are not the pair's.
-    """
-    if pair.estimate is None or ceiling is None:
-        return None
-    if isinstance(ceiling, (int, float)):
-        return KappaGap(float(ceiling), pair.estimate)
-    if ceiling.estimate is None:
-        return None
-    ours, theirs = pair.replicates, ceiling.replicates
-    if ours.token != theirs.token:
-        raise ValueError("the two comparisons were not made with the same Resamples, so they are not paired")
-    return KappaGap(ceiling.estimate, pair.estimate, correlation(theirs.kappa, ours.kappa))
-
-
-def reference_of(gap: KappaGap) -> float:
-    """κ_ref of a gap."""
-    return gap.first.value if isinstance(gap.first, KappaEstimate) else gap.first

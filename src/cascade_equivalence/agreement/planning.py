@@ -12,7 +12,7 @@ import numpy as np
 from .interval import normal_cdf, normal_quantile, two_sided
 from .kappa import KappaEstimate, KappaGap
 from .paired import tango_variance, tost
-from .parts import EPSILON
+from .parts import EPSILON, AccuracyName
 
 if TYPE_CHECKING:
     from .pair import PairAgreement
@@ -38,6 +38,40 @@ def equivalence_power(
     if lowest >= highest:
         return 0.0
     return normal_cdf((highest - difference) / spread) - normal_cdf((lowest - difference) / spread)
+
+
+def beyond_power(
+    n: float, discordance: float, margin: float = 0.03, *, difference: float, alpha: float = 0.05
+) -> float:
+    """The chance that n items show |difference| > margin, by the one-sided score test at the margin on its side."""
+    _check(discordance, margin, difference, alpha)
+    d = abs(difference)
+    b, c = (discordance + d) / 2.0, (discordance - d) / 2.0
+    lowest = margin + normal_quantile(1.0 - alpha) * math.sqrt(tango_variance(b, c, margin) / n)
+    return normal_cdf((d - lowest) / math.sqrt(max(discordance - d**2, 1e-12) / n))
+
+
+def accuracy_claim(difference: float, margin: float = 0.03) -> AccuracyName:
+    """What can be shown of accuracy if this is the true difference; open on the margin itself."""
+    if abs(difference) < margin:
+        return "same"
+    return "open" if abs(difference) == margin else "better" if difference > 0 else "worse"
+
+
+def items_for_accuracy(
+    discordance: float,
+    margin: float = 0.03,
+    power: float = 0.8,
+    *,
+    difference: float = 0.0,
+    alpha: float = 0.05,
+) -> int | None:
+    """The fewest items that show, with this power, what the true difference is: inside the margin or beyond it."""
+    if abs(difference) <= margin:
+        return items_for_margin(discordance, margin, power, difference=difference, alpha=alpha)
+    _check_power(power)
+    _check(discordance, margin, difference, alpha)
+    return _fewest(lambda n: n > 0 and beyond_power(n, discordance, margin, difference=difference) >= power)
 
 
 def items_for_margin(
@@ -66,12 +100,14 @@ def simulated_power(
     studies: int = 4000,
     seed: int = 0,
 ) -> float:
-    """The same by simulation: the share of `studies` drawn at random in which the test passes."""
+    """By simulation: the share of `studies` drawn at random that show what the true difference is."""
     _check(discordance, margin, difference, alpha)
     b, c = (discordance + difference) / 2.0, (discordance - difference) / 2.0
     drawn = np.random.default_rng(seed).multinomial(n, [b, c, 1.0 - b - c], size=studies)[:, :2]
     counts, times = np.unique(drawn, axis=0, return_counts=True)
-    passed = [tost(int(x), int(y), n, margin, alpha).passed for x, y in counts]
+    found = [tost(int(x), int(y), n, margin, alpha) for x, y in counts]
+    claim = accuracy_claim(difference, margin)
+    passed = [(e.p_better if claim == "better" else e.p_worse if claim == "worse" else e.p) <= alpha for e in found]
     return float(times @ np.asarray(passed)) / studies
 
 

@@ -16,13 +16,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Replicates:
-    """(resamples,) each; NaN where a resample leaves a quantity undefined. Paired across equal `token`s."""
+    """(resamples,) each but `disagree`; NaN where a resample leaves it undefined. Paired across equal `token`s."""
 
     token: str
     kappa: Floats
     kappa_valid: Floats
     difference: Floats
     overlap: Floats
+    disagree: NDArray[np.bool_]
+    """(n,) on which items the two arms gave different labels."""
 
     def variance(self, name: str) -> float:
         """The bootstrap variance over the resamples on which the quantity is defined; 0 if fewer than two."""
@@ -68,6 +70,7 @@ def replicate(
         kappa_valid=np.concatenate(kappa_valid) if kappa_valid else joined,
         difference=np.concatenate(difference) if difference else none,
         overlap=np.concatenate(overlap) if overlap else none,
+        disagree=~same,
     )
 
 

@@ -18,6 +18,8 @@ Weights = NDArray[np.float32] | NDArray[np.float64]
 _BLOCK_ENTRIES = 16_000_000
 # Below this the blocks of a Resamples are kept, so that the next pair finds them made.
 _KEPT_ENTRIES = 48_000_000
+# Beyond this many distinct answer patterns drawing items is faster than drawing patterns.
+_MOST_PATTERNS = 4096
 # A matrix product beats sorting and adding up to about this many classes.
 MOST_DENSE_CLASSES = 48
 
@@ -102,6 +104,27 @@ class Resamples:
         draws = tuple(int(part.sum()) for part in parts)
         token = _token(n, resamples, seed, unit, np.asarray(bounds), False) + "p"
         return Resamples(n, resamples, seed, unit, 1.0 / size, chances, bounds, draws, False, token)
+
+    @staticmethod
+    def of_labels(
+        *labels: Ints | None, resamples: int = 10_000, seed: int = 0, clusters: object = None, strata: object = None
+    ) -> Resamples:
+        """Weights for comparisons that use no answers but these, by pattern where that is cheaper.
+
+        labels: (n,) each, −1 or more; None ones are left out.
+        """
+        given = [column for column in labels if column is not None]
+        n = len(given[0])
+        if clusters is None:
+            pattern = np.zeros(n, dtype=np.int64)
+            for column in given:
+                pattern = pattern * (int(column.max(initial=0)) + 2) + column + 1
+                # Numbered anew, so that many columns do not overflow.
+                distinct, pattern = np.unique(pattern, return_inverse=True)
+            if len(distinct) <= min(_MOST_PATTERNS, max(n // 8, 64)):
+                stratum = codes(strata, n, "strata")
+                return Resamples.of_patterns(pattern.astype(np.int64), stratum, resamples=resamples, seed=seed)
+        return Resamples.draw(n, resamples=resamples, seed=seed, clusters=clusters, strata=strata)
 
     def blocks(self) -> Iterator[Weights]:
         """The weights, (b, units) at a time, `resamples` rows in all; row sums are the units drawn."""

@@ -45,7 +45,9 @@ def more_than_a_cascade(verdict: Verdict) -> str:
     margin, high = f"{100 * part.margin:g} points", part.difference.high
     if verdict.better == "yes":
         return f"Is it more than a cascade? Yes: more accurate by over {margin}."
-    at_most = "" if high is None else f" (at most {_points(high)} points ahead)"
+    at_most = "" if high is None else f" (at most {100 * high:.1f} points ahead)"
+    if high is not None and high < 0.0:
+        at_most = f" (at least {-100 * high:.1f} points behind)"
     if verdict.better == "no":
         return f"Is it more than a cascade? No: not {margin} more accurate{at_most}."
     return f"Is it more than a cascade? Cannot tell yet: {margin} more are not ruled out{at_most}."
@@ -54,7 +56,7 @@ def more_than_a_cascade(verdict: Verdict) -> str:
 def accuracy_words(part: AccuracyPart) -> str:
     """The accuracy part with its figures."""
     d = part.difference
-    said = {"better": "better", "worse": "worse", "same": "the same accuracy", "open": "accuracy cannot be told yet"}
+    said = {"better": "better", "worse": "worse", "same": "the same", "open": "cannot tell yet"}
     lean = "" if part.lean is None else f", leans {part.lean}"
     return (
         f"{said[part.name]}{lean}: {_points(d.value)} points (one-sided 95 % bounds {_points(d.low)} and "
@@ -66,15 +68,15 @@ def answers_words(part: AnswersPart) -> str:
     """The answers part with its figures."""
     kappa = "not defined" if part.kappa is None else f"{part.kappa:.3f}"
     if part.reference is None or part.gap.value is None or part.gap.low is None or part.gap.high is None:
-        return f"answers not judged: {part.why} (kappa {kappa})"
+        return f"not judged: {part.why} (kappa {kappa})"
     figures = (
         f"kappa {kappa}, {abs(part.gap.value):.3f} {'below' if part.gap.value >= 0 else 'above'} the ceiling "
         f"{part.reference:.3f} (one-sided 95 % bounds of the gap {part.gap.low:.3f} and {part.gap.high:.3f}, "
         f"limit {part.epsilon:g})"
     )
     if part.name == "not judged":
-        return f"answers not judged: {part.why}; {figures}"
-    said = {"same": "the same answers", "other": "other answers", "open": "answers cannot be told yet"}
+        return f"not judged: {part.why}; {figures}"
+    said = {"same": "the same", "other": "other", "open": "cannot tell yet"}
     return f"{said[part.name]}: {figures}"
 
 
@@ -87,8 +89,10 @@ def needed_words(verdict: Verdict) -> str | None:
             f"about {verdict.items_needed} new items would decide it as “{TITLES[verdict.towards]}” "
             f"(80 % power, if what was seen is true; {REPEATED_LOOKS})"
         )
-    if verdict.kind == "same accuracy" and verdict.answers is not None and verdict.answers.name == "not judged":
-        return "a ceiling would be needed to judge the answers: a second cascade on the same LLM"
+    if verdict.answers is not None and verdict.answers.reference is None and verdict.answers.kappa is not None:
+        return "to judge the answers, add a second cascade on the same LLM: how far two cascades agree is the ceiling"
+    if verdict.answers is not None and verdict.answers.name == "not judged":
+        return "more items alone cannot decide it: the answers are not judged"
     return "no feasible number of items would decide it: what was seen lies at a limit"
 
 
@@ -97,7 +101,7 @@ def standing_words(verdict: Verdict) -> str | None:
     if verdict.name is None:
         return None
     if verdict.family is None:
-        return "exploratory, not adjusted for the number of comparisons"
+        return "exploratory: not adjusted for the number of comparisons"
     among = f"{verdict.family} primary {'pair' if verdict.family == 1 else 'pairs'}"
     if verdict.unadjusted is not None:
         return (
@@ -107,12 +111,26 @@ def standing_words(verdict: Verdict) -> str | None:
     return f"adjusted for {among} (Benjamini–Hochberg p = {verdict.p_adjusted:.3g})"
 
 
+def lines(verdict: Verdict) -> list[str]:
+    """The verdict as a terminal shows it: title, each part, the one-sided answer, what would decide."""
+    out = [f"VERDICT: {title(verdict)}"]
+    if verdict.why_none is not None:
+        out.append(f"  {verdict.why_none}")
+    if verdict.accuracy is not None:
+        out.append(f"  accuracy: {accuracy_words(verdict.accuracy)}")
+    if verdict.answers is not None:
+        out.append(f"  answers: {answers_words(verdict.answers)}")
+    out.append(f"  {more_than_a_cascade(verdict)}")
+    out += [f"  {words}" for words in (needed_words(verdict), standing_words(verdict)) if words]
+    return out
+
+
 def reason(verdict: Verdict) -> str:
     """Everything that the verdict rests on, in one line."""
     parts = [] if verdict.why_none is None else [verdict.why_none]
-    parts.append("no gold labels" if verdict.accuracy is None else accuracy_words(verdict.accuracy))
+    parts.append("no gold labels" if verdict.accuracy is None else f"accuracy: {accuracy_words(verdict.accuracy)}")
     if verdict.answers is not None:
-        parts.append(answers_words(verdict.answers))
+        parts.append(f"answers: {answers_words(verdict.answers)}")
     needed = needed_words(verdict)
     if needed is not None:
         parts.append(needed)

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 # Beyond this many labels they are free answers: listing them one by one would bury the rest.
 _MOST_CLASSES = 100
 
-HELP = "compare two prediction files item by item: κ, accuracy difference, shared errors, verdict"
+HELP = "compare a speech LLM with its cascade, file by file: accuracy, answers, shared errors, verdict"
 
 EPILOG = """\
 examples:
   ceq agree speech_llm.jsonl cascade.jsonl                    rows with id, prediction and (optionally) label
+  ceq agree speech_llm.jsonl cascade.jsonl --other-cascade small.jsonl      judge the answers too
   ceq agree a.csv b.parquet --gold labels.jsonl --json        any two formats, joined by id
   ceq agree left.eval right.eval                              inspect_ai logs
   ceq agree samples_a.jsonl samples_b.jsonl                   lm-evaluation-harness sample logs
@@ -28,13 +29,18 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("left", nargs="?", metavar="LEFT", help="predictions of one system")
-    parser.add_argument("right", nargs="?", metavar="RIGHT", help="predictions of the other system")
+    parser.add_argument("left", nargs="?", metavar="LEFT", help="predictions of the speech LLM")
+    parser.add_argument("right", nargs="?", metavar="RIGHT", help="predictions of its cascade")
     parser.add_argument("--gold", metavar="FILE", help="gold labels by id; else those in the two files")
     parser.add_argument("--margin", type=float, default=0.03, help="of equal accuracy (default: 0.03)")
-    parser.add_argument(
-        "--ceiling", type=float, metavar="KAPPA", help="κ of two cascades on these items (default: none, 1)"
+    ceiling = parser.add_mutually_exclusive_group()
+    ceiling.add_argument(
+        "--other-cascade",
+        metavar="FILE",
+        help="predictions of another cascade on RIGHT's LLM: how far two cascades agree is the ceiling",
     )
+    ceiling.add_argument("--ceiling", type=float, metavar="KAPPA", help="that κ, where it is known")
+    parser.add_argument("--other-key", metavar="K", help="field of that file to compare (default: as of RIGHT)")
     parser.add_argument("--left-key", metavar="K", help="field of LEFT to compare (dotted for nested fields)")
     parser.add_argument("--right-key", metavar="K", help="field of RIGHT to compare")
     parser.add_argument("--gold-key", metavar="K", help="field with the gold label")
@@ -74,38 +80,39 @@ def main(args: argparse.Namespace) -> int:
 
     from dataclasses import replace
 
-    from ..agreement import compare, verdict
-    from ..logs import join, read, read_pair
+    from ..agreement import Resamples, compare, verdict
+    from ..logs import join, read, read_pair, with_other
     from ..reading.terminal import json_line, plain_lines
 
-    left, right = read_pair(
-        args.left,
-        args.right,
-        left_key=args.left_key,
-        right_key=args.right_key,
-        gold_key=args.gold_key,
-        id_key=args.id_key,
-        failed=args.failed,
-    )
-    gold = None
+    keys: dict[str, Any] = {"gold_key": args.gold_key, "id_key": args.id_key, "failed": args.failed}
+    left, right = read_pair(args.left, args.right, left_key=args.left_key, right_key=args.right_key, **keys)
+    gold = other = None
+    if args.other_cascade is not None:
+        _, other = read_pair(
+            args.right, args.other_cascade, left_key=args.right_key, right_key=args.other_key or args.right_key, **keys
+        )
     if args.gold is not None:
         gold = read(args.gold, gold_key=args.gold_key, id_key=args.id_key, only_gold=True)
     if args.graded:
         left, right, gold = _graded(left), _graded(right), None
+        other = None if other is None else _graded(other)
     joined = join(left, right, gold)
+    if other is not None:
+        joined = with_other(joined, join(right, other, gold), str(other.path))
     if not joined.labels:
         raise UsageError("not one valid prediction in the two files: every common item is INVALID in both")
-    pair = compare(
-        joined.left,
-        joined.right,
-        joined.gold,
-        classes=len(joined.labels),
-        clusters=joined.clusters,
+    weights = Resamples.of_labels(
+        *(joined.left, joined.right, joined.gold, joined.other),
         resamples=args.resamples,
         seed=args.seed,
-        margin=args.margin,
+        clusters=joined.clusters,
     )
-    said = verdict(pair, args.ceiling)
+    options: dict[str, Any] = {
+        "classes": len(joined.labels), "clusters": joined.clusters, "weights": weights, "margin": args.margin
+    }  # fmt: skip
+    pair = compare(joined.left, joined.right, joined.gold, **options)
+    ceiling = args.ceiling if joined.other is None else compare(joined.right, joined.other, joined.gold, **options)
+    said = verdict(pair, ceiling)
     if joined.free_texts and not args.graded:
         said = replace(said, name=None, kind=None, better=None, towards=None, why_none=joined.notes["free_texts"])
     if args.json:
@@ -197,7 +204,7 @@ def _summary(pair: PairAgreement, said: Verdict, joined: Joined, left: Predictio
             )
     notes = pair.notes | joined.notes
     lines = [f"{name:<14}{text}" for name, text in rows]
-    lines += ["", f"{verdict_words.title(said).upper()}: {said.reason}"]
+    lines += ["", *verdict_words.lines(said)]
     lines += ["", *(f"note ({name}): {text}" for name, text in notes.items())] if notes else []
     return "\n".join(lines)
 

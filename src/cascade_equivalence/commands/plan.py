@@ -6,14 +6,19 @@ import argparse
 import json
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-HELP = "items needed for an equivalence margin, for a κ against its ceiling, and for a κ interval"
+if TYPE_CHECKING:
+    from ..agreement.parts import AccuracyName, AnswersName
+
+HELP = "items that a verdict needs: of which kind, with what power"
 
 EPILOG = """\
 examples:
-  ceq plan --discordance 0.05                        ±3 points with 80 % power, 5 % of items discordant
+  ceq plan --discordance 0.05                        “same accuracy” with 80 % power, 5 % of items discordant
+  ceq plan --discordance 0.10 --difference 0.06      “better”, if the speech LLM is 6 points ahead
   ceq plan --discordance 0.10 --items 400            the power of 400 items
-  ceq plan --discordance 0.05 --kappa 0.93 --ceiling 0.95 --classes 4
+  ceq plan --discordance 0.05 --kappa 0.93 --ceiling 0.95 --classes 4       “same accuracy, same answers”
   ceq plan --kappa 0.90 --kappa-width 0.02 --classes 4
   ceq plan --run runs/pocket                         what a study could show, and what it still lacks
 """
@@ -129,27 +134,31 @@ def _run_summary(plan: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
-def _plan(args: argparse.Namespace) -> dict[str, object]:
+def _plan(args: argparse.Namespace) -> dict[str, Any]:
     from ..agreement import planning
+    from ..agreement.kinds import kind_of
 
     out: dict[str, object] = {"margin": args.margin, "power": args.power}
     notes: dict[str, str] = {}
+    # Where a kind states two things, both must be shown: each is planned with the root of the power.
+    joint = args.power if args.discordance is None or args.kappa is None else math.sqrt(args.power)
+    claim: AccuracyName | None = None
+    answers: AnswersName = "not judged"
+    needed: list[int | None] = []
     if args.discordance is not None:
+        claim = planning.accuracy_claim(args.difference, args.margin)
         expected = {"margin": args.margin, "difference": args.difference}
-        items = planning.items_for_margin(args.discordance, power=args.power, **expected)
+        items = planning.items_for_accuracy(args.discordance, power=args.power, **expected)
         accuracy: dict[str, object] = {
             "discordance": args.discordance,
             "difference": args.difference,
+            "claim": claim,
             "items": items,
             "simulated_power": None,
         }
         if items is None:
-            inside = abs(args.difference) < args.margin
-            notes["accuracy.items"] = (
-                f"more than {planning.MOST_ITEMS} items"
-                if inside
-                else "the assumed difference is not inside the margin"
-            )
+            limit = "the assumed difference lies on the margin itself"
+            notes["accuracy.items"] = limit if claim == "open" else f"more than {planning.MOST_ITEMS} items"
         else:
             # The formula's word is checked on the spot.
             accuracy["simulated_power"] = planning.simulated_power(items, args.discordance, **expected)
@@ -157,8 +166,12 @@ def _plan(args: argparse.Namespace) -> dict[str, object]:
             accuracy["given_items"] = args.items
             accuracy["given_power"] = planning.simulated_power(args.items, args.discordance, **expected)
         out["accuracy"] = accuracy
+        alone = claim in ("better", "worse")
+        share = args.power if alone else joint
+        needed.append(planning.items_for_accuracy(args.discordance, power=share, **expected))
     if args.kappa is not None:
         settled = planning.items_for_ceiling(args.kappa, args.ceiling, classes=args.classes, power=args.power)
+        answers = settled.claim
         kappa: dict[str, object] = {
             "value": args.kappa,
             "reference": settled.reference,
@@ -173,13 +186,18 @@ def _plan(args: argparse.Namespace) -> dict[str, object]:
             kappa["half_width"] = args.kappa_width
             kappa["interval_items"] = planning.items_for_kappa(args.kappa, args.kappa_width, args.classes)
         out["kappa"] = kappa
-    needed = [part["items"] for part in (out.get("accuracy"), out.get("kappa")) if isinstance(part, dict)]
-    out["items"] = None if None in needed else max(needed)
+        if claim not in ("better", "worse"):
+            both = planning.items_for_ceiling(args.kappa, args.ceiling, classes=args.classes, power=joint)
+            needed.append(both.items)
+    out["kind"] = kind_of(claim, answers)
+    out["items"] = None if None in needed else max(n for n in needed if n is not None)
     out["notes"] = notes
     return out
 
 
-def _summary(plan: dict[str, object]) -> str:
+def _summary(plan: dict[str, Any]) -> str:
+    from ..agreement.verdict_words import TITLES
+
     lines = []
     accuracy, kappa, notes = plan.get("accuracy"), plan.get("kappa"), plan["notes"]
     assert isinstance(notes, dict)
@@ -188,22 +206,26 @@ def _summary(plan: dict[str, object]) -> str:
         at = f"{100 * accuracy['discordance']:g} % discordant items"
         if accuracy["difference"]:
             at += f" and a true difference of {100 * accuracy['difference']:+g} points"
+        shown = {"better": f"above +{margin:g} points", "worse": f"below −{margin:g} points"}
+        claim = f"accuracy {shown.get(accuracy['claim'], f'within ±{margin:g} points')}"
         if accuracy["items"] is None:
-            lines.append(f"accuracy within ±{margin:g} points: never ({notes['accuracy.items']})")
+            lines.append(f"{claim}: never ({notes['accuracy.items']})")
         else:
             lines.append(
-                f"accuracy within ±{margin:g} points: {accuracy['items']} items for {power:g} % power at "
+                f"{claim}: {accuracy['items']} items for {power:g} % power at "
                 f"{at} (simulated: {100 * accuracy['simulated_power']:.0f} %)"
             )
         if "given_items" in accuracy:
             lines.append(f"{accuracy['given_items']} items have {100 * accuracy['given_power']:.0f} % power")
     if isinstance(kappa, dict):
-        against = f"reference {kappa['reference']:g}, limit {kappa['epsilon']:g} below, {kappa['classes']} labels"
+        against = f"ceiling {kappa['reference']:g}, limit {kappa['epsilon']:g} below, {kappa['classes']} labels"
         needed = notes.get("kappa.items") or f"{kappa['items']} items for {power:g} % power"
-        lines.append(f"kappa {kappa['value']:g} shown {kappa['claim']} ({against}): {needed}")
+        lines.append(f"{kappa['claim']} answers at kappa {kappa['value']:g} ({against}): {needed}")
         if "interval_items" in kappa:
             lines.append(
                 f"kappa {kappa['value']:g} ± {kappa['half_width']:g} (95 % interval): "
                 f"{kappa['interval_items'] or 'no feasible number of'} items"
             )
+    items = "no feasible number of items" if plan["items"] is None else f"{plan['items']} items"
+    lines.insert(0, f"verdict “{TITLES[plan['kind']]}”: {items} for {power:g} % power")
     return "\n".join(lines)

@@ -30,6 +30,8 @@ class Joined:
     notes: dict[str, str]
     free_texts: bool = False
     """Whether the answers are texts of their own, of which two that say the same are still not equal."""
+    other: NDArray[np.int64] | None = field(default=None, repr=False)
+    """The answers of another cascade (see `with_other`)."""
 
 
 _MOST_ALIKE = 0.1
@@ -119,6 +121,40 @@ def _free_texts(left: list[str | None], right: list[str | None]) -> bool:
         len(both) >= _FEWEST_FREE
         and len(set(given)) > len(given) / 2
         and sum(x == y for x, y in both) <= _MOST_ALIKE * len(both)
+    )
+
+
+def with_other(joined: Joined, ceiling: Joined, path: str) -> Joined:
+    """joined: left and right; ceiling: right and another cascade, from `path`. The items common to all three.
+
+    Raises UsageError if there is none.
+    """
+    import numpy as np
+
+    place = {i: n for n, i in enumerate(ceiling.ids)}
+    rows = [(n, place[i]) for n, i in enumerate(joined.ids) if i in place]
+    if not rows:
+        raise UsageError(f"no ids in common with {path}, which has {named(ceiling.ids, 3)}")
+    ours, theirs = (np.array(side, dtype=np.int64) for side in zip(*rows, strict=True))
+    more = [x for x in ceiling.labels if x not in set(joined.labels)]
+    code = {x: n for n, x in enumerate((*joined.labels, *more))}
+    # The last entry is met by code −1: INVALID stays INVALID.
+    recoded = np.array([*(code[x] for x in ceiling.labels), -1], dtype=np.int64)
+    notes = dict(joined.notes)
+    if len(rows) < len(joined.ids):
+        notes["unmatched_other"] = f"{len(joined.ids) - len(rows)} items not compared: {path} lacks them"
+    kept = set(ceiling.ids)
+    return replace(
+        joined,
+        ids=[joined.ids[n] for n in ours],
+        labels=(*joined.labels, *more),
+        left=joined.left[ours],
+        right=joined.right[ours],
+        gold=None if joined.gold is None else joined.gold[ours],
+        clusters=None if joined.clusters is None else joined.clusters[ours],
+        unmatched=joined.unmatched | {"other": [i for i in joined.ids if i not in kept]},
+        notes=notes,
+        other=recoded[ceiling.right[theirs]],
     )
 
 
