@@ -91,7 +91,7 @@ def test_without_a_ceiling_accuracy_alone_is_judged():
 
 @pytest.mark.parametrize(
     ("ceiling", "why"),
-    [(0.59, "under 0.60"), (None, "no second cascade")],
+    [(0.59, "under 0.60"), (None, "there is no ceiling")],
 )
 def test_a_number_that_cannot_carry_a_judgement(ceiling, why):
     pair, _ = study(0, 1050, 0.02)

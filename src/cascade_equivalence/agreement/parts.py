@@ -157,7 +157,7 @@ def answers_part(pair: PairAgreement, ceiling: PairAgreement | float | None, eps
 def unjudged(pair: PairAgreement, ceiling: PairAgreement | float | None) -> str | None:
     """Why κ is not to be held against this ceiling; None where it is."""
     if ceiling is None:
-        return "there is no second cascade on the same LLM, so no ceiling"
+        return "there is no ceiling; to judge them, add a second cascade on the same LLM"
     if pair.estimate is None:
         return "kappa is not defined: both systems give one and the same label to every item"
     if isinstance(ceiling, (int, float)):

@@ -89,10 +89,8 @@ def needed_words(verdict: Verdict) -> str | None:
             f"about {verdict.items_needed} new items would decide it as “{TITLES[verdict.towards]}” "
             f"(80 % power, if what was seen is true; {REPEATED_LOOKS})"
         )
-    if verdict.answers is not None and verdict.answers.reference is None and verdict.answers.kappa is not None:
-        return "to judge the answers, add a second cascade on the same LLM: how far two cascades agree is the ceiling"
-    if verdict.answers is not None and verdict.answers.name == "not judged":
-        return "more items alone cannot decide it: the answers are not judged"
+    if verdict.kind == "same accuracy" and verdict.answers is not None and verdict.answers.name == "not judged":
+        return None
     return "no feasible number of items would decide it: what was seen lies at a limit"
 
 
