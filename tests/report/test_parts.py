@@ -1,17 +1,14 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade_equivalence.agreement import Interval, Verdict
+from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.cards import choose
-from cascade_equivalence.report.headline import headline
-from cascade_equivalence.report.latency import quantile
 from cascade_equivalence.report.overlaps import overlaps
 from cascade_equivalence.report.words import differences
+from cascade_equivalence.study.latency import quantile
 from cascade_equivalence.study.results import POOLED, Disagreement, analyse
 
 from .journals import TOPICS, Made, make_run
@@ -101,31 +98,3 @@ def test_overlap_is_left_out_where_two_labels_force_it(tmp_path):
 )
 def test_numbers_are_written(written, expected):
     assert written == expected
-
-
-@pytest.mark.parametrize("clean_only", [(), ("sentiment",)])
-def test_the_headline_has_the_conditions_of_the_pool_and_says_where_the_others_are(tmp_path, clean_only):
-    tasks = {"topic": ("labels", TOPICS), "sentiment": ("labels", ("good", "bad"))}
-    head = headline(analyse(make_run(tmp_path, Made(tasks=tasks, clean_only=clean_only))))
-    wanted = ("clean",) if clean_only else ("clean", "babble@0dB")
-    assert head.conditions == wanted
-    assert {pair.task for pair in head.pairs} == {POOLED}
-    assert all(len(pair.by_condition) == len(wanted) and all(pair.by_condition) for pair in head.pairs)
-    assert head.elsewhere == ("Verdicts under babble@0dB on topic alone are in the" if clean_only else None)
-
-
-@pytest.mark.parametrize(
-    ("open_", "said"),
-    [
-        ({"unadjusted": "worse"}, "worse on its own, but not once adjusted for the number of primary pairs"),
-        ({"items_needed": 1234, "towards": "better"}, "new items would decide it as “better”"),
-        ({}, "no feasible number of items would decide it"),
-    ],
-)
-def test_the_headline_says_what_keeps_a_verdict_open(tmp_path, open_, said):
-    results = analyse(make_run(tmp_path, Made(tasks={"topic": ("labels", TOPICS)})))
-    verdict = replace(Verdict("undecided", "open", "open"), **open_)
-    made = tuple(replace(c, verdict=verdict) for c in results.comparisons)
-    for pair in headline(replace(results, comparisons=made)).pairs:
-        assert pair.sentence.startswith("Cannot tell yet in clean (κ")
-        assert pair.sentence.count(said) == len(pair.by_condition)

@@ -68,7 +68,7 @@ def test_the_page_says_it_too_and_escapes_names(directory: Path) -> None:
     html = render(analyse(directory), directory)
     text = Page(html).text
     assert "<b>self</b>" not in html
-    for said in ("Proof of hearing", "does not hear", "identical", "Test–retest κ", "heard the audio itself"):
+    for said in ("Hearing check", "does not hear", "identical", "Test–retest κ", "heard the audio itself"):
         assert said in text
     assert "disguised hears through the same encoder as the ASR of s" in text
 
@@ -79,7 +79,7 @@ def test_only_shared_encoders_flatter(directory: Path) -> None:
 
 def test_a_failed_gate_is_exit_status_one(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert write(directory) == 1
-    assert "does not pass the heard-gate" in " ".join(capsys.readouterr().err.split())
+    assert "does not pass the hearing check" in " ".join(capsys.readouterr().err.split())
 
 
 def test_an_old_journal_says_that_there_was_no_gate(tmp_path: Path) -> None:
@@ -88,5 +88,5 @@ def test_an_old_journal_says_that_there_was_no_gate(tmp_path: Path) -> None:
     assert proofs(results) == []
     assert results.comparisons
     assert NO_GATE in " ".join(terminal(tmp_path).split())
-    assert "from before the heard-gate" in Page(render(results, tmp_path)).text
+    assert "from before the hearing check" in Page(render(results, tmp_path)).text
     assert write(tmp_path) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cascade_equivalence.agreement import Interval
-from cascade_equivalence.report.latency import latencies
+from cascade_equivalence.study.latency import latencies
 from cascade_equivalence.study.results import Results
 
 
@@ -33,7 +33,7 @@ def figures(results: Results) -> dict[str, Any]:
         ]  # fmt: skip
     for v in results.reversals:
         found[f"reversal {v.task} {v.condition} {v.left} {v.right}"] = [v.found.n, *of(v.found.change)]
-    for row in latencies(results):
+    for row in latencies(results.arms):
         found[f"latency {row.arm} {row.stage}"] = [row.n, *of(row.median), *of(row.p95)]
     for arm, seconds in results.compute_s.items():
         found[f"seconds {arm}"] = rounded(seconds)

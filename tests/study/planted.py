@@ -32,7 +32,7 @@ def task(name: str, labels: Sequence[str], n: int, **fields: Any) -> dict[str, A
 
 
 def build(directory: Path, tasks: Sequence[Mapping[str, Any]], answers: Answers, **study: Any) -> Results:
-    """Write the journal and analyse it. Every arm that hears has passed the heard-gate."""
+    """Write the journal and analyse it. Every arm that hears has passed the hearing check."""
     journal = Journal(directory / JOURNAL)
     wanted: dict[str, dict[str, list[str]]] = {arm: {} for arm in KINDS}
     rows: list[Any] = []

@@ -1,4 +1,4 @@
-"""The heard-gate on planted answers: who hears passes, who does not fails, too few show nothing."""
+"""The hearing check on planted answers: who hears passes, who does not fails, too few show nothing."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_the_deaf_one_fails_the_gate_and_is_not_compared(results: Results) -> No
     assert results.hearing is not None
     assert results.hearing["deaf"].passed is False
     assert not [c for c in results.comparisons if "deaf" in (c.left, c.right)]
-    assert any("'deaf' does not pass the heard-gate" in failure for failure in results.failures)
+    assert any("'deaf' does not pass the hearing check" in failure for failure in results.failures)
     assert len(results.failures) == 1
 
 

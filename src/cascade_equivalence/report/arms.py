@@ -37,6 +37,19 @@ def describe(arm: Arm) -> str:
     return f"{llm} answers"
 
 
+def describe_short(arm: Arm) -> str:
+    """What an arm is made of: `whisper-base → smollm2-135m`."""
+    llm = arm.llm.name if arm.llm else None
+    if arm.kind == "gold":
+        return f"true text (upper bound){f', {llm}' if llm else ''}"
+    if arm.kind == "cascade" and arm.asr:
+        return f"{arm.asr.name} → {llm or 'an LLM that is not known'}"
+    encoder = arm.parts.get("encoder")
+    if arm.kind == "speech" and llm:
+        return f"speech LLM on {llm}" + (f", hears through {encoder.name}" if encoder else "")
+    return "speech LLM, of which only the answers are known"
+
+
 def ordered_comparisons(results: Results) -> list[Comparison]:
     """Comparisons by task (pooled last), pair (as the study has them) and condition."""
     tasks = {task.name: i for i, task in enumerate(results.tasks)}

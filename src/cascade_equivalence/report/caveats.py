@@ -65,7 +65,7 @@ def _stimuli(results: Results) -> list[str]:
     found = [f"Stimuli: {heard}{voices}. Other rooms, channels, accents and recordings may come out differently."]
     if not results.controls:
         found.append(
-            "Controls: silence, swapped and withheld audio are in the proof of hearing alone, and no condition; "
+            "Controls: silence, swapped and withheld audio are in the hearing check alone, and no condition; "
             "how much of the accuracy is reached without listening rests on those few trials."
             if results.hearing
             else "Controls: no silence, swapped or withheld audio among the conditions, so this study does not show "

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import os
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import groupby
@@ -14,6 +16,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from cascade_equivalence.agreement import Verdict
 from cascade_equivalence.agreement.overlap import FEWEST_JOINT_ERRORS
 from cascade_equivalence.agreement.parts import ALPHA, EPSILON, FLOOR
 from cascade_equivalence.agreement.verdict_words import title
@@ -22,11 +25,12 @@ from cascade_equivalence.report import arms, noise, numbers, proofs
 from cascade_equivalence.report.cards import cards
 from cascade_equivalence.report.caveats import caveats
 from cascade_equivalence.report.curves import COLOURS, curves, in_noise_order
-from cascade_equivalence.report.headline import headline, title_of
-from cascade_equivalence.report.latency import latencies
+from cascade_equivalence.report.head import Card, head
+from cascade_equivalence.report.headline import compared, title_of
 from cascade_equivalence.report.mechanism import insides
 from cascade_equivalence.report.overlaps import Overlap, overlaps
 from cascade_equivalence.run.layout import GOLD_CONDITION
+from cascade_equivalence.study.latency import latencies
 from cascade_equivalence.study.results import POOLED, Arm, Cell, Comparison, Results, TaskRecord
 
 FILE = "report.html"
@@ -80,6 +84,8 @@ def render(results: Results, directory: Path) -> str:
         "duration": numbers.duration,
         "limits": numbers.limits,
         "verdict_title": title,
+        "glyph": glyph,
+        "tone": tone,
         "fingerprint": numbers.fingerprint,
         "listed": numbers.listed,
         "plural": numbers.plural,
@@ -90,13 +96,17 @@ def render(results: Results, directory: Path) -> str:
 
 def _context(results: Results, directory: Path) -> dict[str, Any]:
     style, script = _asset("style.css"), _asset("filter.js")
+    top = head(results)
     return {
         "results": results,
         "style": Markup(style),  # noqa: S704 - the package's own file
         "script": Markup(script),  # noqa: S704 - the package's own file
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "headline": headline(results),
+        "head": top,
+        "kappa_least": min([0.0, *(c.kappa.low for c in top.cards if c.kappa.low is not None)]),
+        "reach": _reach(top.cards, results.study.margin),
+        "compared": compared(results),
         "arms": arms.ordered(results),
         "series": arms.series(results),
         "series_count": len(COLOURS),
@@ -128,7 +138,7 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "controls": noise.controls(results),
         "orders_note": noise.ORDERS_NOTE,
         "asr_names": {arm.asr_key: arm.asr.name for arm in results.arms if arm.asr},
-        "latencies": latencies(results),
+        "latencies": latencies(arms.ordered(results)),
         "insides": insides(results),
         "answers": {arm.name: sum(c.n for c in results.cells if c.arm == arm.name) for arm in results.arms},
         "cards": cards(results, directory),
@@ -167,6 +177,25 @@ def _overlap_pairs(results: Results) -> list[list[Overlap]]:
     """Those that are defined, by task and pair."""
     found = [o for o in overlaps(results) if o.found]
     return [list(group) for _, group in groupby(found, key=lambda o: _pair_key(o.comparison))]
+
+
+def glyph(verdict: Verdict | None) -> str:
+    """A sign for a verdict's kind, beside its words."""
+    signs = {"better": "+", "worse": "−", "same": "=", "same answers": "=", "same accuracy": "?", "open": "?"}
+    return "–" if verdict is None or verdict.kind is None else signs.get(verdict.kind, "≠")
+
+
+def tone(verdict: Verdict | None) -> str:
+    """Name of a verdict's colour."""
+    if verdict is None or verdict.kind is None:
+        return "none"
+    return {"better": "good", "same": "good", "worse": "bad"}.get(verdict.kind, "open")
+
+
+def _reach(cards: Sequence[Card], margin: float) -> float:
+    """Half the width of the scale that all differences are drawn on: a whole number of five points."""
+    ends = [abs(x) for card in cards for x in (card.difference.low, card.difference.high) if x is not None]
+    return min(1.0, max(5, math.ceil(20 * max([3 * margin, *ends]))) / 20)
 
 
 def _kappa_floor(results: Results) -> float:

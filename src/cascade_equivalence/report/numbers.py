@@ -55,9 +55,9 @@ def seconds(value: float | None) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def level(decibels: float) -> str:
-    """A level in dB with one digit."""
-    return _signed(f"{decibels:.1f}")
+def level(decibels: float, digits: int = 1) -> str:
+    """A level in dB; `digits` behind the point, 0: as many as it needs."""
+    return _signed(f"{decibels:.{digits}f}" if digits else f"{decibels:g}")
 
 
 def duration(value: float) -> str:

@@ -1,4 +1,4 @@
-"""What stands before any comparison: match of language models, proof of hearing, test–retest κ, ceiling."""
+"""What stands before any comparison: match of language models, hearing check, test–retest κ, ceiling."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ GATE = (
     "or no audio at all; an arm hears if with another item's audio scores move on more than half of the trials (lower "
     "95 % Wilson bound) and answers change on more than 5 %, or fewer are right"
 )
-NO_GATE = "this journal is from before the heard-gate: run the study again to have it"
+NO_GATE = "this journal is from before the hearing check: run the study again to have it"
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One arm's proof of hearing; `found` is None where it is still to come. word: hears, does not hear, not shown."""
+    """One arm's hearing check; `found` is None where it is still to come. word: hears, does not hear, not shown."""
 
     arm: str
     found: Hearing | None

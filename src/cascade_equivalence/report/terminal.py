@@ -89,7 +89,7 @@ def _matches(results: Results) -> Iterator[Table | Text]:
 
 
 def _hearing(results: Results) -> Iterator[Table | Text]:
-    yield heading("proof of hearing", "share of trials, %, 95 % Wilson interval")
+    yield heading("hearing check", "share of trials, %, 95 % Wilson interval")
     if results.hearing is None:
         yield plain(NO_GATE, "dim")
         return

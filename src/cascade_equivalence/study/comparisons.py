@@ -169,6 +169,14 @@ def _adjusted(made: Sequence[Comparison]) -> tuple[Comparison, ...]:
     return tuple(replace(c, verdict=next(adjusted)) if c.primary and c.verdict is not None else c for c in made)
 
 
+def gold_arms_of(tasks: Sequence[TaskRecord], arms: Sequence[Arm], cells: Cells) -> dict[str, GoldArm]:
+    """Task → what the gold arm shows of it, where there is one and the task has gold labels."""
+    golds = [arm.name for arm in arms if arm.kind == "gold"]
+    read = {group.name: (group, cells.of(group, GOLD_CONDITION, golds[0])) for group in groups_of(tasks) if golds}
+    found = {name: _gold_arm(group, here) for name, (group, here) in read.items() if here}
+    return {name: arm for name, arm in found.items() if arm is not None}
+
+
 def _gold_arm(group: Group, cells: list[Cell]) -> GoldArm | None:
     n = sum(cell.n for cell in cells)
     if not n or not all(task.has_gold for task in group.tasks):

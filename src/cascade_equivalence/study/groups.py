@@ -90,18 +90,17 @@ class Cells:
             )
         return pair
 
+    def clusters(self, group: Group, kept: Sequence[NDArray[np.bool_]]) -> Labels | None:
+        """Codes of what the `kept` items belong to, shape (n,); None where each stands alone."""
+        units = _units(group, kept)
+        return np.unique(units, return_inverse=True)[1] if len(set(units)) < len(units) else None
+
     def weights(
         self, group: Group, kept: Sequence[NDArray[np.bool_]]
     ) -> tuple[Labels | None, Labels | None, Resamples]:
         """Clusters, strata and bootstrap weights of the items of a group that are `kept` (task by task)."""
         strata = np.concatenate([np.full(int(keep.sum()), i) for i, keep in enumerate(kept)])
-        units = [
-            f"{i}/{item.group or item.id}"
-            for i, (task, keep) in enumerate(zip(group.tasks, kept, strict=True))
-            for item, there in zip(task.items, keep, strict=True)
-            if there
-        ]
-        clusters = np.unique(units, return_inverse=True)[1] if len(set(units)) < len(units) else None
+        units, clusters = _units(group, kept), self.clusters(group, kept)
         layers = strata if len(group.tasks) > 1 else None
         key = "\n".join([group.name, *units]).encode()
         if key not in self._weights:
@@ -115,6 +114,16 @@ class Cells:
                 strata=layers,
             )
         return clusters, layers, self._weights[key]
+
+
+def _units(group: Group, kept: Sequence[NDArray[np.bool_]]) -> list[str]:
+    """What each of the `kept` items belongs to: its group, or itself."""
+    return [
+        f"{i}/{item.group or item.id}"
+        for i, (task, keep) in enumerate(zip(group.tasks, kept, strict=True))
+        for item, there in zip(task.items, keep, strict=True)
+        if there
+    ]
 
 
 def answered(*sides: Sequence[Cell]) -> list[NDArray[np.bool_]]:

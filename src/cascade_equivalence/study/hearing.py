@@ -1,4 +1,4 @@
-"""The heard-gate: whether an arm's answers depend on the audio it was given. Pure functions on arrays.
+"""The hearing check: whether an arm's answers depend on the audio it was given. Pure functions on arrays.
 
 The rule, on n trials with the real audio (twice, in different batches), another item's audio, digital silence, and no
 audio. Let the floor be three times the largest move of any label score between the two real-audio answers, at least

@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cascade_equivalence.agreement import GoldArm
 from cascade_equivalence.run.journal import ClipRow
 from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.arms import Arm
 from cascade_equivalence.study.cells import Cell, cells_of
-from cascade_equivalence.study.comparisons import Comparison, compare_arms
+from cascade_equivalence.study.choices import Column, columns_of
+from cascade_equivalence.study.comparisons import Comparison, compare_arms, gold_arms_of
 from cascade_equivalence.study.conditions import heard_conditions
 from cascade_equivalence.study.dependence import WordsHeld, held_words
 from cascade_equivalence.study.disagreements import Disagreement, disagreements_of
 from cascade_equivalence.study.groups import POOLED, Cells
 from cascade_equivalence.study.hearing import Hearing, hearing_of
+from cascade_equivalence.study.latency import Cost, costs
 from cascade_equivalence.study.load import load
 from cascade_equivalence.study.mechanism.facts import Analyses
 from cascade_equivalence.study.noise import (
@@ -36,7 +39,9 @@ __all__ = [
     "Arm",
     "Cell",
     "Change",
+    "Column",
     "Comparison",
+    "Cost",
     "Disagreement",
     "Hearing",
     "Identity",
@@ -83,6 +88,11 @@ class Results:
     crossings: tuple[SweepCrossing, ...] = ()
     orders: tuple[Orders, ...] = ()
     held_words: tuple[WordsHeld, ...] = ()
+    costs: tuple[Cost, ...] = ()
+    columns: tuple[Column, ...] = ()
+    """What the head of a report shows: all systems on clean speech, and in the study's noise."""
+    gold_arms: Mapping[str, GoldArm] = field(default_factory=dict)
+    """Task → the LLM given the true text: whether the task measures anything."""
     mechanism: Mapping[str, Analyses] = field(default_factory=dict)
     """Arm → what its analyses found (`study.mechanism.results` reads it)."""
 
@@ -111,6 +121,7 @@ def analyse(directory: Path) -> Results:
     withheld = _withheld(arms, proofs)
     comparisons = compare_arms(study, tasks, arms, by_group, withheld)
     speech = {arm.name for arm in arms if arm.kind == "speech"}
+    timed = costs(arms, (study.prices or {}).get("gpu_hour"))
     return Results(
         study=study,
         tasks=tasks,
@@ -135,6 +146,9 @@ def analyse(directory: Path) -> Results:
         crossings=crossings_of(study, tasks, arms, by_group, withheld),
         orders=orders_of(tasks, run.variants, arms, by_group, permuted),
         held_words=held_words(tasks, arms, by_group, study.seed),
+        costs=timed,
+        columns=columns_of(study, tasks, arms, by_group, timed, withheld),
+        gold_arms=gold_arms_of(tasks, arms, by_group),
         mechanism={arm.name: arm.analyses for arm in arms if arm.analyses},
     )
 
@@ -165,7 +179,7 @@ def _withheld(arms: tuple[Arm, ...], proofs: Mapping[str, Hearing]) -> dict[str,
         if proof is None and arm.kind == "speech":
             found[arm.name] = f"arm '{arm.name}': not shown to hear yet; run the study again to go on"
         elif proof is not None and proof.passed is False:
-            found[arm.name] = f"arm '{arm.name}' does not pass the heard-gate, so it is not compared: {proof.reason}"
+            found[arm.name] = f"arm '{arm.name}' does not pass the hearing check, so it is not compared: {proof.reason}"
     return found
 
 

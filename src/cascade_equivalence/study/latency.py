@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from cascade_equivalence.agreement import Interval
-from cascade_equivalence.report.arms import ordered
-from cascade_equivalence.study.results import Results
+from cascade_equivalence.study.arms import Arm
 
 STAGES = (("asr", "ASR"), ("hear", "hearing"), ("answer", "answering"), ("llm", "LLM"))
 AUDIO = "audio"
@@ -28,10 +27,10 @@ class StageLatency:
     per_audio: Interval
 
 
-def latencies(results: Results) -> list[StageLatency]:
+def latencies(arms: Sequence[Arm]) -> list[StageLatency]:
     """Stages of every arm in order, and the total where there are several."""
     found = []
-    for arm in ordered(results):
+    for arm in arms:
         samples = arm.latency
         there = {stage for sample in samples for stage in sample} - {AUDIO}
         known = [(key, name) for key, name in STAGES if key in there]
@@ -52,6 +51,64 @@ def latencies(results: Results) -> list[StageLatency]:
                 )
             )
     return found
+
+
+FOR_P95 = 72
+"""Items from which on P95 has an upper limit at 95 %: 0.95^n ≤ 0.025."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one request to an arm costs. seconds: quantiles of one request at a time; mean: of the same seconds.
+
+    bytes: of all its weights as loaded, where that was recorded. price: of a thousand requests, where the study says
+    what an hour of its machine costs.
+    """
+
+    arm: str
+    n: int
+    median: Interval
+    p95: Interval
+    mean: float
+    stages: Mapping[str, float]
+    """Stage → its median seconds."""
+    audio: float | None
+    """Median seconds of speech of the items."""
+    bytes: int | None
+    price: float | None
+
+
+def costs(arms: Sequence[Arm], gpu_hour: float | None = None) -> tuple[Cost, ...]:
+    """Of every arm whose single items were timed."""
+    found = []
+    for arm in arms:
+        totals = [sum(s for stage, s in sample.items() if stage != AUDIO) for sample in arm.latency]
+        if not totals:
+            continue
+        mean = sum(totals) / len(totals)
+        stages = {row.stage: row.median.value for row in latencies([arm]) if row.stage != "total"}
+        found.append(
+            Cost(
+                arm=arm.name,
+                n=len(totals),
+                median=quantile(totals, 0.5),
+                p95=quantile(totals, 0.95),
+                mean=mean,
+                stages={stage: value for stage, value in stages.items() if value is not None},
+                audio=quantile([sample[AUDIO] for sample in arm.latency if AUDIO in sample], 0.5).value,
+                bytes=_bytes(arm),
+                price=None if gpu_hour is None else 1000 * mean / 3600 * gpu_hour,
+            )
+        )
+    return tuple(found)
+
+
+def _bytes(arm: Arm) -> int | None:
+    """Of the weights that it answers with; None unless all of them are known."""
+    used = [*arm.parts.values()] if arm.parts else [arm.speech, arm.asr, arm.llm]
+    known = {part.weights or part.source: part.bytes for part in used if part is not None}
+    sizes = [size for size in known.values() if size is not None]
+    return sum(sizes) if sizes and len(sizes) == len(known) else None
 
 
 def quantile(values: Sequence[float], q: float, level: float = 0.95) -> Interval:
