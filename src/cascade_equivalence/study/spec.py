@@ -24,7 +24,7 @@ from cascade_equivalence.errors import UsageError
 from cascade_equivalence.inside.settings import Analysis, MechanismSpec
 from cascade_equivalence.reading.yaml_text import cure, file_name, load_yaml, parse_yaml
 
-PRESETS = ("pocket", "pocket-full")
+PRESETS = ("pocket", "pocket-full", "paper", "paper-ultravox", "paper-qwen2-audio", "paper-phi4")
 
 
 Seed = Annotated[int, Field(ge=0, strict=True)]
@@ -44,9 +44,13 @@ class _Strict(BaseModel):
 
 
 class ModelSpec(_Strict):
-    """Weights by name: an embedded model, a directory, or a hub id. Unset fields follow the study."""
+    """Weights by name: an embedded model, a directory, or a hub id (`revision`: branch, tag or commit of it).
+
+    Unset fields follow the study.
+    """
 
     id: str
+    revision: str | None = None
     device: str | None = None
     dtype: Literal["auto", "float32", "float16", "bfloat16"] | None = None
     batch_size: int | None = Field(default=None, ge=1)
@@ -269,7 +273,9 @@ def _standing_alone(study: Study, arm: ArmSpec, kept: Container[str]) -> ArmSpec
 
 def _preset(name: str) -> dict[str, Any]:
     text = (files("cascade_equivalence.study") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
-    return {"name": name} | dict(parse_yaml(text, name))
+    raw = dict(parse_yaml(text, name))
+    parent = raw.pop("extends", None)
+    return (_preset(parent) if parent else {}) | {"name": name} | raw
 
 
 def _yaml(path: Path) -> dict[str, Any]:

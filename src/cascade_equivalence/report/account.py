@@ -1,0 +1,54 @@
+"""What a study will cost, as text: the first lines of a run, and all of a dry one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cascade_equivalence.study.account import Account
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def print_account(account: Account, console: Console) -> None:
+    """Print the account: downloads, memory, tasks, arms, requests, and what is missing."""
+    from rich.table import Table
+
+    fetched = Table("", "what", "GB", "there", "revision", "licence", "from", title="to fetch", title_justify="left")
+    for one in account.downloads:
+        licence = one.licence + (", asks for consent" if one.gated else "")
+        revision = (one.revision or "-")[:12]
+        fetched.add_row(one.kind, one.name, gb(one.gb), "yes" if one.cached else "no", revision, licence, one.source)
+    console.print(fetched)
+    for one in account.downloads:
+        if one.note:
+            console.print(f"{one.name}: {one.note}", markup=False, highlight=False, soft_wrap=True)
+    memory = ", ".join(f"{one.name} {gb(one.gb)}" for one in account.loaded)
+    console.print(
+        f"{account.fetch_gb:.1f} GB to fetch; in memory, GB: {memory}", markup=False, highlight=False, soft_wrap=True
+    )
+    tasks = Table("task", "items", "conditions", "texts to speak", "sound", title="tasks", title_justify="left")
+    for task in account.tasks:
+        tasks.add_row(task.name, f"{task.items:,}", str(task.conditions), f"{task.to_speak:,}", duration(task.sound))
+    console.print(tasks)
+    arms = Table("arm", "trials", "about", title="arms", title_justify="left")
+    for arm in account.arms:
+        arms.add_row(arm.arm, f"{arm.trials:,}", "not known" if arm.seconds is None else duration(arm.seconds))
+    console.print(arms)
+    told = [f"{count:,} requests to {host}" for host, count in account.requests]
+    told += [*account.notes, *(f"missing: {one}" for one in account.missing)]
+    told += [] if account.can_start else ["this study cannot start here"]
+    for line in told:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def gb(value: float | None) -> str:
+    """Gigabytes, or that they are not known."""
+    return "not known" if value is None else f"{value:.1f}" if value >= 0.05 else "0" if value == 0 else "<0.1"
+
+
+def duration(seconds: float) -> str:
+    """A duration in the unit that suits it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
