@@ -16,6 +16,7 @@ from cascade_equivalence.cli import main
 from cascade_equivalence.errors import UsageError
 from cascade_equivalence.pocket.fetch import cache_dir
 from cascade_equivalence.study.build import build_tasks
+from cascade_equivalence.study.results import analyse
 from cascade_equivalence.study.spec import Study, load_study
 from cascade_equivalence.tasks.parsing import matches_alias
 from cascade_equivalence.tasks.public import speech
@@ -265,3 +266,26 @@ def test_wrong_entries_name_the_cure(tmp_path: Path, task: dict[str, Any], messa
     with pytest.raises(UsageError) as error:
         build_tasks(*load_study(path))
     assert message in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_run_on_real_items_by_name(
+    shared_data: Path, tmp_path: Path, cache: Path, clips: Iterator[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SST-2 and MUStARD from their published files through a whole run of the embedded models."""
+    tasks = []
+    for name in ("sst2", "mustard"):
+        made = real_rows(shared_data, name, clips)[:30]
+        folder = published.write(name, made, tmp_path / name)
+        tasks.append({"dataset": name, "path": str(folder), "rows": len(made), "limit": 6})
+    study = {"extends": "pocket", "tasks": tasks, "conditions": ["clean"], "analyses": ["agreement"]}
+    path = tmp_path / "study.yaml"
+    path.write_text(json.dumps(study))
+    # Six items show nothing about hearing: the gate may fail an arm, and says so.
+    assert main(["run", str(path), "--out", str(tmp_path / "run"), "--arms", "gold,cascade-w"]) in (0, 1)
+    results = analyse(tmp_path / "run")
+    assert {task.name: len(task.items) for task in results.tasks} == {"sst2": 6, "mustard": 6}
+    for task in results.tasks:
+        for arm in ("gold", "cascade-w"):
+            cell = results.cell(task.name, "clean", arm)
+            assert cell is not None and cell.n == 6
