@@ -165,7 +165,7 @@ def _model_downloads(study: Study, machine: Machine) -> list[Download]:
     found: dict[str, Download] = {}
     for spec in _used(study).values():
         for hub_id in (spec.id, *(HUB_MODELS[spec.id].needs if spec.id in HUB_MODELS else ())):
-            revision = getattr(spec, "revision", None) if hub_id == spec.id else None
+            revision = spec.revision if hub_id == spec.id else None
             found.setdefault(hub_id, _model_download(hub_id, revision, machine))
     return list(found.values())
 

@@ -186,7 +186,7 @@ class _Builder:
         if name not in self.models:
             spec = self.study.models[name]
             decoding = {"padding": spec.padding, "language": "en"} if role == "asr" else {}
-            placed = self._placed(name, spec, spec.id, self._locate(spec.id), role, **decoding)
+            placed = self._placed(name, spec, spec.id, self._locate(spec.id, spec.revision), role, **decoding)
             self.models[name] = replace(placed, padding=spec.padding)
         return self._known(name)
 
@@ -209,7 +209,7 @@ class _Builder:
     def _from_weights(self, name: str) -> SpeechModel:
         spec = self.study.speech_spec(name)
         try:
-            directory = self._locate(spec.id)
+            directory = self._locate(spec.id, spec.revision)
         except ModelError as error:
             if name in self.study.models:
                 raise
@@ -256,7 +256,11 @@ class _Builder:
         return self._known(name)
 
     def _find(self, source: str | Path) -> Path:
-        return source if isinstance(source, Path) else self._locate(source)
+        """A part of a speech LLM, at the revision that the study pins where it names the same repository."""
+        if isinstance(source, Path):
+            return source
+        pinned = [spec.revision for spec in self.study.models.values() if spec.id == source and spec.revision]
+        return self._locate(source, pinned[0] if pinned else None)
 
     def _llms(self) -> list[str]:
         """The LLMs that the study's text arms name."""
@@ -272,8 +276,8 @@ class _Builder:
         planted = own.facts.get("planted")
         return SpeechModel(name, None, llm.placement, identity, llm.name, None, parts, own.load, planted)
 
-    def _locate(self, model_id: str) -> Path:
-        return locate(model_id, self.say)
+    def _locate(self, model_id: str, revision: str | None) -> Path:
+        return locate(model_id, self.say, revision)
 
 
 def _whole(name: str, source: str, parts: Mapping[str, Identity]) -> Identity:
