@@ -11,8 +11,9 @@ import yaml
 
 from cascade_equivalence.audio.condition import parse_condition
 from cascade_equivalence.errors import UsageError
-from cascade_equivalence.study.build import build_tasks, dataset_of
+from cascade_equivalence.study.build import build_tasks
 from cascade_equivalence.study.spec import PRESETS, Of, Study, TaskSpec, load_study, narrow
+from cascade_equivalence.study.tasks import dataset_of
 
 MODELS = {"llm": {"id": "smollm2-135m"}, "asr": {"id": "whisper-base"}, "ctc": {"id": "pocket-ctc"}}
 GOOD = {
@@ -48,7 +49,7 @@ def test_all_kinds_of_arms(tmp_path: Path) -> None:
         ({"asr": "asr", "llm": {"of": "cascade"}}, "there are: speech"),
         ({"asr": "asr", "llm": "lmm"}, "there are: llm, asr, ctc"),
         ({"asr": "rsa", "llm": "llm"}, "there are: llm, asr, ctc"),
-        ({"speech": "ctc"}, "valid keys: asr, llm, speech_llm, transcript"),
+        ({"speech": "ctc"}, "valid keys: asr, latency, llm, speech_llm, transcript"),
         ({"asr": "asr", "llm": {"arm": "speech"}}, "self"),
     ],
 )

@@ -12,6 +12,7 @@ EPILOG = """examples:
   ceq run --limit 40                             40 items a task: a first look
   ceq run study.yaml --out runs/kitchen          a study of your own
   ceq run pocket --arms gold,cascade-s --tasks topic
+  ceq run paper --dry-run                        what it would fetch, need and take; nothing is fetched
 
 Killed or interrupted, the same command goes on where it stopped; finished, it only rebuilds the report. A narrowed
 study (--limit, --arms, --tasks) gets a directory of its own."""
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, help="evaluate at most this many items a task, balanced over labels")
     parser.add_argument("--arms", help="only these arms, separated by commas")
     parser.add_argument("--tasks", help="only these tasks, separated by commas")
+    parser.add_argument("--dry-run", action="store_true", help="only say what it would fetch, need and take")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -37,12 +39,25 @@ def main(args: argparse.Namespace) -> int:
     reporter.say(f"reading study '{args.study}'")
 
     from cascade_equivalence.commands.report import write
-    from cascade_equivalence.study.go import run_plan
+    from cascade_equivalence.errors import UsageError
+    from cascade_equivalence.report.account import first_lines, print_account
+    from cascade_equivalence.study.account import account_of
+    from cascade_equivalence.study.machine import look
     from cascade_equivalence.study.spec import load_study, narrow
 
     study, base = load_study(args.study, limit=args.limit)
     study = narrow(study, _names(args.arms), _names(args.tasks))
+    account = account_of(study, base, look())
+    if args.dry_run:
+        print_account(account, Console())
+        return 0 if account.can_start else 2
+    for line in first_lines(account):
+        reporter.say(line)
+    if not account.can_start:
+        raise UsageError(f"this study cannot start here: {'; '.join(account.missing)}")
     directory = args.out or Path("runs") / "-".join([study.name, *_narrowed(args)])
+    from cascade_equivalence.study.go import run_plan
+
     missing = run_plan(study, base, directory, reporter, replacing=args.replace)
     status = write(directory)
     if missing:

@@ -42,6 +42,20 @@ def print_account(account: Account, console: Console) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+def first_lines(account: Account) -> list[str]:
+    """What a run will fetch and speak, for its first lines; none where all of it is there."""
+    todo = [one for one in account.downloads if not one.cached]
+    told = (
+        [f"to fetch, {account.fetch_gb:.1f} GB: " + ", ".join(f"{one.name} ({gb(one.gb)})" for one in todo)]
+        if todo
+        else []
+    )
+    if speak := [task for task in account.tasks if task.to_speak]:
+        texts = ", ".join(f"{task.name} {task.to_speak:,} ({duration(task.sound)})" for task in speak)
+        told.append(f"texts to speak, and the sound they make: {texts}")
+    return told
+
+
 def gb(value: float | None) -> str:
     """Gigabytes, or that they are not known."""
     return "not known" if value is None else f"{value:.1f}" if value >= 0.05 else "0" if value == 0 else "<0.1"

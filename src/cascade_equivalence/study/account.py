@@ -12,10 +12,10 @@ from pathlib import Path
 
 from cascade_equivalence.pocket import fetch, shipped
 from cascade_equivalence.pocket.registry import EMBEDDED, KOKORO
-from cascade_equivalence.study.build import dataset_of
 from cascade_equivalence.study.hub_models import HUB_MODELS
 from cascade_equivalence.study.machine import Machine
 from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study, TaskSpec
+from cascade_equivalence.study.tasks import dataset_of
 from cascade_equivalence.tasks.manifest import read_manifest
 from cascade_equivalence.tasks.public.speech import SPEED
 from cascade_equivalence.tasks.task import load_task
@@ -258,13 +258,14 @@ def _sum(sizes: Sequence[float | None], factor: float) -> float | None:
 
 
 def _loaded(study: Study, machine: Machine) -> list[Loaded]:
-    """Each model alone: 2 bytes a parameter on an accelerator and 4 on a CPU, unless the study says its dtype."""
+    """Each model that no device is named for, alone: 2 bytes a parameter on an accelerator, 4 on a CPU or by dtype."""
     found = []
     for name, spec in _used(study).items():
         size = _parameters(study, name)
         dtype = spec.dtype if spec.dtype not in (None, "auto") else study.dtype
         wide = dtype == "float32" or (dtype == "auto" and not machine.accelerator)
-        found.append(Loaded(name, None if size is None else size * (4 if wide else 2)))
+        if spec.device is None:
+            found.append(Loaded(name, None if size is None else size * (4 if wide else 2)))
     return found
 
 
@@ -304,7 +305,11 @@ def _gates(downloads: Sequence[Download], machine: Machine) -> list[str]:
 
 def _room(study: Study, downloads: Sequence[Download], loaded: Sequence[Loaded], machine: Machine) -> list[str]:
     told = []
-    if machine.memory_gb and (big := [one for one in loaded if one.gb and one.gb > machine.memory_gb]):
+    if (
+        study.device == "auto"
+        and machine.memory_gb
+        and (big := [one for one in loaded if one.gb and one.gb > machine.memory_gb])
+    ):
         most = max(big, key=lambda one: one.gb or 0)
         where = machine.accelerator or "this machine, without an accelerator,"
         told.append(

@@ -11,16 +11,13 @@ from cascade_equivalence.errors import ModelError, UsageError
 from cascade_equivalence.hashing import digest_of
 from cascade_equivalence.run.plan import ArmPlan, LocalModel, Model, Plan, Sizes, SpeechModel
 from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study, TaskSpec
+from cascade_equivalence.study.tasks import build_task
 from cascade_equivalence.systems.identity import Identity, fingerprints, identify
 from cascade_equivalence.systems.loading import Role, locate, place
 from cascade_equivalence.systems.prompting import Style, style_of
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
-from cascade_equivalence.tasks.forms import FORMS
 from cascade_equivalence.tasks.permute import permuted
-from cascade_equivalence.tasks.public.materialise import Wanted, materialise
-from cascade_equivalence.tasks.public.sets import other_set, public_set
-from cascade_equivalence.tasks.public.speech import speak
-from cascade_equivalence.tasks.task import Task, corpus_dir, load_task
+from cascade_equivalence.tasks.task import Task, corpus_dir
 
 
 def build_tasks(study: Study, base: Path, say: Callable[[str], None] = lambda _: None) -> tuple[Task, ...]:
@@ -37,39 +34,6 @@ def build_tasks(study: Study, base: Path, say: Callable[[str], None] = lambda _:
         raise UsageError(f"tasks: '{twice[0]}' is there twice; give one of them another name")
     orders = [study.permute if spec.permute is None else spec.permute for spec in specs]
     return (*tasks, *(variant for task, seeds in zip(tasks, orders, strict=True) for variant in permuted(task, seeds)))
-
-
-def build_task(study: Study, spec: TaskSpec, base: Path, say: Callable[[str], None], hears: bool) -> Task:
-    """One task of a study with its items; `hears` is whether their sound is needed."""
-    manifest, voice, form = None if spec.manifest is None else base / spec.manifest, spec.voice, spec.form
-    if form is not None and form not in FORMS:
-        raise UsageError(f"task '{spec.title()}': no form '{form}'; there are: {', '.join(FORMS)}")
-    if spec.dataset is not None:
-        wanted = dataset_of(spec, base)
-        manifest, voice, form = materialise(wanted, say), None, spec.form or wanted.chosen.form
-    limit = study.limit if spec.limit is None else min(spec.limit, study.limit or spec.limit)
-    task = load_task(spec.title(), manifest, spec.where, limit, voice, form)
-    if spec.dataset is not None and hears:
-        speak(task.items, task.name, say)
-    return task
-
-
-def dataset_of(spec: TaskSpec, base: Path) -> Wanted:
-    """The public data set that a task names. Raises `UsageError`."""
-    assert spec.dataset is not None
-    if isinstance(spec.dataset, str):
-        chosen = public_set(spec.dataset)
-    else:
-        asked = spec.dataset
-        chosen = other_set(
-            asked.hub,
-            {str(key): column for key, column in asked.columns.items()},
-            asked.split,
-            asked.revision,
-            asked.config,
-            tuple(asked.labels or ()),
-        )
-    return Wanted(chosen, base / spec.path if spec.path else None, spec.voice, spec.rows)
 
 
 def _conditions(
