@@ -24,7 +24,7 @@ from cascade_equivalence.study.build import build_plan
 from cascade_equivalence.study.mechanism.results import erased, hand_off, implicit, patched
 from cascade_equivalence.study.spec import Study
 from cascade_equivalence.systems.backbone import Backbone
-from cascade_equivalence.systems.planted import _reader, loudness
+from cascade_equivalence.systems.planted import loudness, reader
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
 from cascade_equivalence.tasks.manifest import read_manifest
 from cascade_equivalence.tasks.task import corpus_dir, shipped_tasks
@@ -58,7 +58,7 @@ def reads(llm: str) -> OwnSpeechLLM:
         return [said[clip.sha256] for clip in clips]
 
     def load(backbone: Backbone) -> Any:
-        return _reader("reads", backbone, text_of)
+        return reader("reads", backbone, text_of)
 
     return OwnSpeechLLM(llm, load, {"planted": "reads"})
 

@@ -110,6 +110,9 @@ class _Builder:
 
     def arm(self, name: str, spec: ArmSpec) -> ArmPlan:
         """The plan of one arm: the one place that asks which of its fields are set."""
+        if spec.planted:
+            planted = self._planted(name, spec)
+            return ArmPlan(name, "speech", None, planted.name, planted.llm, self._style(planted))
         if spec.speech_llm:
             speech = self._speech(spec.speech_llm)
             return ArmPlan(name, "speech", None, speech.name, speech.llm, self._style(speech))
@@ -239,6 +242,19 @@ class _Builder:
         identity = _whole(name, "python", parts)
         planted = own.facts.get("planted")
         return SpeechModel(name, None, llm.placement, identity, llm.name, None, parts, own.load, planted)
+
+    def _planted(self, name: str, spec: ArmSpec) -> SpeechModel:
+        from cascade_equivalence.systems.planting import Recogniser, plant
+
+        assert spec.planted and isinstance(spec.llm, str)
+        asr = None
+        if spec.asr:
+            model = self._local(spec.asr, "asr")
+            digest = model.identity.digest()
+            asr = Recogniser(model.name, model.directory, model.placement, model.padding, digest)
+        made = self._own(f"planted {name}", plant(spec.planted, spec.llm, asr))
+        self.models[made.name] = made
+        return made
 
     def _locate(self, model_id: str, revision: str | None) -> Path:
         return locate(model_id, self.say, revision)

@@ -54,7 +54,7 @@ class ModelSpec(_Strict):
     device: str | None = None
     dtype: Literal["auto", "float32", "float16", "bfloat16"] | None = None
     batch_size: int | None = Field(default=None, ge=1)
-    padding: Literal["stock", "short"] = "short"
+    padding: Literal["stock", "short", "long"] = "short"
     prompt: Literal["auto", "plain", "chat"] = "auto"
 
 
@@ -65,8 +65,9 @@ class Of(_Strict):
 
 
 class ArmSpec(_Strict):
-    """A speech LLM, a cascade (`asr` + `llm`) or the gold arm (`transcript: gold` + `llm`).
+    """A speech LLM, a cascade (`asr` + `llm`), the gold arm (`transcript: gold` + `llm`) or a planted control.
 
+    planted: the nature of a control (`systems.planting`), on `llm`, hearing through `asr` where its nature does.
     `speech_llm` is a key of `models`, or an embedded name, a directory or a hub id itself. latency: single requests
     that are timed, where it is not the study's own number.
     """
@@ -75,10 +76,17 @@ class ArmSpec(_Strict):
     asr: str | None = None
     transcript: Literal["gold"] | None = None
     speech_llm: str | None = None
+    planted: Literal["disguised", "deaf", "loudness", "flipped", "ahead-when-clean"] | None = None
     latency: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _one_source(self) -> ArmSpec:
+        if self.planted is not None:
+            if self.speech_llm or self.transcript or not isinstance(self.llm, str):
+                raise ValueError("a planted arm is written {planted: <nature>, llm: <model>, asr: <model>}")
+            if self.planted not in {"deaf", "loudness"} and self.asr is None:
+                raise ValueError(f"planted: {self.planted} hears through an asr: <model>")
+            return self
         if sum(value is not None for value in (self.asr, self.transcript, self.speech_llm)) != 1:
             raise ValueError("an arm has exactly one of asr: <model>, transcript: gold, speech_llm: <model>")
         if self.speech_llm is None and self.llm is None:
@@ -187,7 +195,7 @@ class Study(_Strict):
             if name not in there:
                 raise ValueError(f"{kind} '{name}' is not defined; there are: {', '.join(there)}")
 
-        speech = [name for name, arm in self.arms.items() if arm.speech_llm]
+        speech = [name for name, arm in self.arms.items() if arm.speech_llm or arm.planted]
         for name, arm in self.arms.items():
             if isinstance(arm.llm, Of):
                 if not speech:

@@ -81,7 +81,8 @@ class FlippingBackbone(Backbone):
         return tuple(s + FLIP if i == chosen else s for i, s in enumerate(scores))
 
 
-def _reader(name: str, backbone: Backbone, text_of: Callable[[Sequence[Clip]], list[str]]) -> SpeechLLM:
+def reader(name: str, backbone: Backbone, text_of: Callable[[Sequence[Clip]], list[str]]) -> SpeechLLM:
+    """A speech LLM whose ears give its language model a text of their choice."""
     root = Composition(language_model=backbone.model)
     return SpeechLLM(name, POCKET, root, backbone, backbone, Reads(backbone, text_of))
 
@@ -94,7 +95,7 @@ def disguised(llm: str, whisper: Callable[[], Whisper], **facts: Any) -> OwnSpee
 
     def load(backbone: Backbone) -> SpeechLLM:
         model = whisper()
-        return _reader("disguised", backbone, lambda clips: [t.text for t in model.transcribe(clips)])
+        return reader("disguised", backbone, lambda clips: [t.text for t in model.transcribe(clips)])
 
     return OwnSpeechLLM(llm, load, {"planted": "disguised", **facts})
 
@@ -103,7 +104,7 @@ def deaf(llm: str, sentence: str = SENTENCES[0]) -> OwnSpeechLLM:
     """One that hears the same, whatever is said."""
 
     def load(backbone: Backbone) -> SpeechLLM:
-        return _reader("deaf", backbone, lambda clips: [sentence] * len(clips))
+        return reader("deaf", backbone, lambda clips: [sentence] * len(clips))
 
     return OwnSpeechLLM(llm, load, {"planted": "deaf", "sentence": sentence})
 
@@ -119,7 +120,7 @@ def loudness(llm: str, sentences: Sequence[str] = SENTENCES, step_db: float = 0.
         return [f"{sentences[int(level // step_db) % len(sentences)]} {level:.4f}" for level in levels]
 
     def load(backbone: Backbone) -> SpeechLLM:
-        return _reader("loudness", backbone, text_of)
+        return reader("loudness", backbone, text_of)
 
     return OwnSpeechLLM(llm, load, {"planted": "loudness", "sentences": list(sentences), "step_db": step_db})
 

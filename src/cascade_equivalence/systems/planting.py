@@ -1,0 +1,114 @@
+"""Planted arms of a study, by the name of their nature: controls whose right diagnosis is known beforehand.
+
+What makes each of them is a value that can be pickled, so that other processes can plant it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from cascade_equivalence.audio.clip import Clip, read_clip, stored
+from cascade_equivalence.audio.noise import coloured, mix
+from cascade_equivalence.seeds import rng
+from cascade_equivalence.systems.backbone import Backbone
+from cascade_equivalence.systems.loading import Placement
+from cascade_equivalence.systems.planted import deaf, flipped, loudness, reader
+from cascade_equivalence.systems.speech.own import OwnSpeechLLM
+from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
+from cascade_equivalence.systems.whisper import Padding, Whisper
+from cascade_equivalence.tasks.manifest import read_manifest
+from cascade_equivalence.tasks.task import corpus_dir, shipped_tasks
+
+Nature = Literal["disguised", "deaf", "loudness", "flipped", "ahead-when-clean"]
+NATURES: tuple[Nature, ...] = get_args(Nature)
+HEARS_THROUGH_ASR: tuple[Nature, ...] = ("disguised", "flipped", "ahead-when-clean")
+"""Natures that need an `asr`."""
+
+SHARE = 0.2
+"""Of its answers that `flipped` turns to another label."""
+WORSE_BY_DB = 0.0
+"""SNR of the noise that `ahead-when-clean` adds to what it has not heard clean before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recogniser:
+    """A Whisper checkpoint in one place, and what tells it from another."""
+
+    name: str
+    directory: Path
+    placement: Placement
+    padding: Padding
+    digest: str
+
+    def load(self) -> Whisper:
+        """Raises `ModelError`."""
+        return Whisper(self.name, self.directory, self.placement, self.padding)
+
+
+@dataclass(frozen=True, slots=True)
+class Disguised:
+    """A cascade in disguise: its states are the token embeddings of an ASR's transcript."""
+
+    asr: Recogniser
+
+    def __call__(self, backbone: Backbone) -> SpeechLLM:
+        """The speech LLM on that language model."""
+        whisper = self.asr.load()
+        return reader("disguised", backbone, lambda clips: [t.text for t in whisper.transcribe(clips)])
+
+
+@dataclass(frozen=True, slots=True)
+class AheadWhenClean:
+    """Knows the true words of the shipped clean clips; of any other clip it hears less than the ASR does."""
+
+    asr: Recogniser
+
+    def __call__(self, backbone: Backbone) -> SpeechLLM:
+        """The speech LLM on that language model."""
+        whisper = self.asr.load()
+
+        def text_of(clips: Sequence[Clip]) -> list[str]:
+            known = shipped_words()
+            strange = [clip for clip in clips if clip.sha256 not in known]
+            heard = iter(whisper.transcribe([_worse(clip) for clip in strange]) if strange else [])
+            return [known[clip.sha256] if clip.sha256 in known else next(heard).text for clip in clips]
+
+        return reader("ahead-when-clean", backbone, text_of)
+
+
+def _worse(clip: Clip) -> Clip:
+    if not np.any(clip.samples):
+        return clip
+    noise = coloured("pink", len(clip.samples), rng("ahead-when-clean", clip.sha256))
+    return stored(mix(clip.samples, noise, WORSE_BY_DB, "a planted arm's clip")[0])
+
+
+@cache
+def shipped_words() -> Mapping[str, str]:
+    """Content hash of each shipped clean clip → what it says."""
+    return {
+        read_clip(item.audio, item.id).sha256: item.text
+        for name in (*shipped_tasks(), "retest")
+        for item in read_manifest(corpus_dir() / f"{name}.jsonl")
+        if item.audio and item.text
+    }
+
+
+def plant(nature: Nature, llm: str, asr: Recogniser | None) -> OwnSpeechLLM:
+    """The planted speech LLM of a nature on the model `llm`. Raises ValueError where it needs an ASR and has none."""
+    if nature in HEARS_THROUGH_ASR and asr is None:
+        raise ValueError(f"planted: {nature} needs an asr")
+    simple: dict[str, Callable[[], OwnSpeechLLM]] = {"deaf": lambda: deaf(llm), "loudness": lambda: loudness(llm)}
+    if asr is None or nature in simple:
+        return simple[nature]()
+    facts = {"planted": nature, "asr": asr.digest}
+    if nature == "ahead-when-clean":
+        return OwnSpeechLLM(llm, AheadWhenClean(asr), facts | {"worse_by_db": WORSE_BY_DB})
+    disguised = OwnSpeechLLM(llm, Disguised(asr), facts | {"planted": "disguised"})
+    return disguised if nature == "disguised" else flipped(disguised, SHARE)
