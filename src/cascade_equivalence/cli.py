@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -16,7 +18,10 @@ EPILOG = """examples:
   ceq run study.yaml --out runs/mine       your own models, tasks and conditions; resumes where it stopped
   ceq report runs/mine                     rebuild the report from the journal, no models needed
 
-exit status: 0 done, 1 the run or a gate failed, 2 wrong use"""
+exit status: 0 done, 1 the run or a gate failed, 2 wrong use or cannot start, 130 interrupted"""
+
+
+INTERRUPTED = 130
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     args = parser().parse_args(arguments)
+    with contextlib.suppress(ValueError):
+        # Asked to end, a command ends as at Ctrl-C; only a program's main thread can say so.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status: int = args.main(args)
     except CeqError as error:
@@ -49,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_status
     except KeyboardInterrupt:
         print(f"ceq {args.command}: interrupted; what was committed is kept", file=sys.stderr)
-        return 1
+        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 1

@@ -58,7 +58,14 @@ def main(args: argparse.Namespace) -> int:
     directory = args.out or Path("runs") / "-".join([study.name, *_narrowed(args)])
     from cascade_equivalence.study.go import run_plan
 
-    missing = run_plan(study, base, directory, reporter, replacing=args.replace)
+    try:
+        missing = run_plan(study, base, directory, reporter, replacing=args.replace)
+    except KeyboardInterrupt:
+        reporter.say(
+            f"stopped; what was answered is saved in {directory}. The same command goes on from there; "
+            f"ceq report {directory} shows what there is"
+        )
+        raise
     status = write(directory)
     if missing:
         reporter.say(f"{missing} answers are still missing: they were asked for in vain; run the same command again")

@@ -105,13 +105,15 @@ def sentences(plan: Plan, settings: MechanismSpec) -> tuple[list[str], list[str]
 def analysis_key(plan: Plan, arm: ArmPlan, analysis: Analysis, settings: MechanismSpec) -> str:
     """Fact under which what an analysis found on an arm is kept."""
     trials = [(task.name, wording(arm.style, task, item), source_of(item)) for task, item in evaluated(plan, settings)]
-    made_of = [plan.arm_digest(arm), plan.seed, settings.model_dump(mode="json"), trials]
+    made_of = [plan.arm_digest(arm), plan.seed, settings.model_dump(mode="json", exclude={"arms"}), trials]
     return f"mechanism:{analysis}:{digest_of([RECIPE, *made_of])}"
 
 
 def analysis_keys(plan: Plan, arm: ArmPlan, analyses: Sequence[str], settings: MechanismSpec) -> Mapping[str, Any]:
     """Analysis → its fact, of a speech arm; nothing for any other arm."""
     wanted = [name for name in analyses if name != "agreement"]
+    if settings.arms is not None and arm.name not in settings.arms:
+        return {}
     if arm.kind != "speech" or not wanted or not analysed_tasks(plan, settings):
         return {}
     return {name: analysis_key(plan, arm, name, settings) for name in wanted}  # type: ignore[arg-type]

@@ -15,15 +15,17 @@ Scope = Literal["audio", "all"]
 class MechanismSpec(BaseModel):
     """Sizes of the analyses.
 
-    tasks: None is those that a transcript suffices for, or all closed ones if there is none of these.
-    trials: clean trials that answers are read from, evenly over the tasks. fit: utterances outside them
-    that probes and erasers are fitted on. sentences: of plain text, for the two readouts. damage: sentences whose
-    perplexity says what an eraser breaks. generate: trials that are also answered by generation under each erasure.
-    seeds: random subspaces. decode: layers at which decodability after erasure is measured. layers: None is nine.
+    arms: the speech LLMs that are looked into; None is all of them. tasks: None is those that a transcript suffices
+    for, or all closed ones if there is none of these. trials: clean trials that answers are read from, evenly over the
+    tasks. fit: utterances outside them that probes and erasers are fitted on. sentences: of plain text, for the two
+    readouts. damage: sentences whose perplexity says what an eraser breaks. generate: trials that are also answered by
+    generation under each erasure. seeds: random subspaces. decode: layers at which decodability after erasure is
+    measured. layers: None is nine.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    arms: list[str] | None = Field(default=None, min_length=1)
     tasks: list[str] | None = Field(default=None, min_length=1)
     trials: int = Field(default=240, ge=4)
     fit: int = Field(default=1000, ge=40)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from cascade_equivalence.errors import AudioError
 from cascade_equivalence.run.answers import Labels, batches, calibrated
 from cascade_equivalence.run.batching import chunks
+from cascade_equivalence.run.forecast import forecast, in_words
 from cascade_equivalence.run.hearing import hearing_fact, hearing_key, hearing_questions
 from cascade_equivalence.run.journal import AnswerRow, ClipRow, ReplyRow, Row, TranscriptRow
 from cascade_equivalence.run.latency import WARM_UP, latency_fact, latency_key, latency_questions
@@ -73,6 +74,9 @@ def execute(run: Run) -> int:
     plan = run.plan
     run.journal.put_fact("environment", environment())
     everything = Asked.of(plan, plan.arms)
+    expected = forecast(run, everything.all())
+    run.reporter.say(in_words(expected))
+    run.reporter.expect([(stage.stage, stage.seconds) for stage in expected])
     make_clips(run, everything.all())
     for asr in dict.fromkeys(arm.asr for arm in plan.arms if arm.asr):
         transcribe(run, asr, everything)

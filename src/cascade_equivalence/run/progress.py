@@ -1,24 +1,20 @@
-"""Progress display: one bar per stage with rate and time left."""
+"""Progress display: one bar per stage with its number, its rate, and the time left of the whole run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
+
+from cascade_equivalence.reading.terminal import plain
+
+LINE_EVERY_S = 30.0
+"""Between lines where the output is no terminal."""
 
 
 class Stage(Protocol):
@@ -34,10 +30,55 @@ class Reporter(Protocol):
     def say(self, message: str) -> None:
         """One line."""
 
+    def expect(self, stages: Sequence[tuple[str, float]]) -> None:
+        """The stages to come with a guess of their seconds."""
+
     @contextmanager
     def stage(self, name: str, total: int, done: int) -> Iterator[Stage]:
         """A stage with `total` steps, of which `done` were there before."""
         yield  # type: ignore[misc]
+
+
+class Clock:
+    """The time left of a run: guesses of its stages, scaled by how long what is done has taken."""
+
+    def __init__(self) -> None:
+        self._guess: dict[str, float] = {}
+        self._began = time.monotonic()
+        self._done = 0.0
+        self._now: tuple[str, float] | None = None
+
+    def expect(self, stages: Sequence[tuple[str, float]]) -> None:
+        """See `Reporter.expect`."""
+        self._guess = dict(stages)
+        self._began = time.monotonic()
+
+    def enter(self, name: str) -> str:
+        """A stage begins; returns its place, as "2 of 9"."""
+        self._now = (name, 0.0)
+        names = list(self._guess)
+        return f"{names.index(name) + 1} of {len(names)}" if name in names else ""
+
+    def reach(self, share: float) -> None:
+        """The share of the present stage's work that is done."""
+        if self._now:
+            self._now = (self._now[0], share)
+
+    def leave(self) -> None:
+        """The present stage is over."""
+        if self._now:
+            self._done += self._guess.get(self._now[0], 0.0)
+        self._now = None
+
+    def left(self) -> float | None:
+        """Seconds, or None before anything is timed."""
+        total = sum(self._guess.values())
+        name, share = self._now or ("", 0.0)
+        passed = self._done + share * self._guess.get(name, 0.0)
+        elapsed = time.monotonic() - self._began
+        if not total or passed < 0.02 * total or elapsed < 5:
+            return None
+        return max(0.0, (total - passed) * elapsed / passed)
 
 
 class _Rate(ProgressColumn):
@@ -45,43 +86,81 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed:.1f}/s" if task.speed else "", style="progress.data.speed")
 
 
+class _Left(ProgressColumn):
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def render(self, task: Task) -> Text:
+        left = self._clock.left()
+        return Text("" if left is None else f"{duration(left)} left in all", style="progress.remaining")
+
+
 class _Bar:
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress, self._task = progress, task
+    def __init__(self, progress: Progress, task: TaskID, clock: Clock, reporter: ConsoleReporter) -> None:
+        self._progress, self._task, self._clock, self._reporter = progress, task, clock, reporter
+        self._said = time.monotonic()
 
     def advance(self, done: int) -> None:
         self._progress.advance(self._task, done)
+        task = self._progress.tasks[0]
+        self._clock.reach(task.completed / task.total if task.total else 1.0)
+        if self._progress.disable and time.monotonic() - self._said >= LINE_EVERY_S:
+            self._said = time.monotonic()
+            left = self._clock.left()
+            rest = "" if left is None else f"; about {duration(left)} left in all"
+            self._reporter.say(f"{task.description.strip()}: {int(task.completed)} of {int(task.total or 0)}{rest}")
 
 
 class ConsoleReporter:
-    """Bars on a terminal; one line a stage where the output is a file."""
+    """Bars on a terminal; a line a stage, and every 30 s, where the output is a file."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self._console, self._clock = console, Clock()
 
     def say(self, message: str) -> None:
-        self._console.print(message, markup=False, highlight=False)
+        """See `Reporter.say`; nothing in it is obeyed by a terminal."""
+        self._console.print(plain(message), markup=False, highlight=False, soft_wrap=True)
+
+    def expect(self, stages: Sequence[tuple[str, float]]) -> None:
+        """See `Reporter.expect`."""
+        self._clock.expect(stages)
 
     @contextmanager
     def stage(self, name: str, total: int, done: int) -> Iterator[Stage]:
+        """See `Reporter.stage`."""
+        place = self._clock.enter(name)
+        title = plain(f"{place + ' · ' if place else ''}{name}")
         columns = (
-            TextColumn("{task.description:32}"),
-            BarColumn(),
+            TextColumn("{task.description:38.38}"),
+            BarColumn(20),
             MofNCompleteColumn(),
             _Rate(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            _Left(self._clock),
         )
         if not self._console.is_terminal:
-            self.say(f"{name}: {total - done} of {total} to do")
-        with Progress(*columns, console=self._console, disable=not self._console.is_terminal) as progress:
-            yield _Bar(progress, progress.add_task(name, total=total, completed=done))
+            self.say(f"{title}: {total - done} of {total} to do")
+        try:
+            with Progress(*columns, console=self._console, disable=not self._console.is_terminal) as progress:
+                yield _Bar(progress, progress.add_task(title, total=total, completed=done), self._clock, self)
+        finally:
+            self._clock.leave()
+
+
+def duration(seconds: float) -> str:
+    """A duration for a person."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class Silent:
     """Says nothing."""
 
     def say(self, message: str) -> None:
+        """Nothing."""
+
+    def expect(self, stages: Sequence[tuple[str, float]]) -> None:
         """Nothing."""
 
     @contextmanager

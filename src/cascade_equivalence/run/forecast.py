@@ -1,0 +1,82 @@
+"""What a run has still to do, and about how long that takes: a stated rule, corrected as the first stages are timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cascade_equivalence.run.journal import AnswerRow, ClipRow, TranscriptRow
+from cascade_equivalence.run.plan import LocalModel, Model, Plan
+from cascade_equivalence.run.progress import duration
+from cascade_equivalence.run.questions import Question, Stimuli, clip_key, of_trials
+from cascade_equivalence.run.run import Run
+
+CLIP_S = 0.01
+TRANSCRIPT_S_PER_GB = 0.7
+ANSWER_S_PER_GB = 0.15
+ACCELERATOR = 40.0
+"""Times as fast as two cores of a processor, for the guess alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A stage with its pieces still to be done, and a guess of its seconds."""
+
+    stage: str
+    pieces: int
+    seconds: float
+
+
+def forecast(run: Run, questions: Iterable[Question]) -> list[Expected]:
+    """The stages of a run that have something to do, in their order. questions: all of the run's."""
+    plan, journal = run.plan, run.journal
+    asked = list(questions)
+    heard = [q for q in asked if q.hears]
+    wanted = {clip_key(plan, q) for q in heard}
+    clips = len(wanted) - len(journal.rows(ClipRow, wanted))
+    found = [Expected("clips", clips, clips * CLIP_S)]
+    stimuli = Stimuli.of(plan, journal, heard)
+    for asr in dict.fromkeys(arm.asr for arm in plan.arms if arm.asr):
+        pieces = {(clip_key(plan, q), q.anew) for q in heard if q.arm.asr == asr}
+        keys = {key for q in heard if q.arm.asr == asr and (key := stimuli.transcript_key(q))}
+        left = len(pieces) - len(journal.rows(TranscriptRow, keys))
+        found.append(Expected(f"transcripts: {asr}", left, left * TRANSCRIPT_S_PER_GB * gigabytes(plan, asr)))
+    for arm in plan.arms:
+        keys = {plan.answer_key(arm, task, trial) for task in plan.tasks for _, trial in of_trials(plan, arm, task)}
+        left = len(keys) - len(journal.rows(AnswerRow, keys))
+        # The checks ask about as often again as there are trials for them.
+        beside = sum(q.arm.name == arm.name for q in asked) - len(keys) if left else 0
+        seconds = (left + beside) * ANSWER_S_PER_GB * gigabytes(plan, arm.answers)
+        found.append(Expected(f"answers: {arm.name}", left, seconds))
+    return [expected for expected in found if expected.pieces > 0]
+
+
+def gigabytes(plan: Plan, name: str) -> float:
+    """Weights of a model, as they lie on disk; less where an accelerator reads them."""
+    model = plan.models[name]
+    size = sum(_bytes(part) for part in _parts(plan, model)) / 1e9
+    return size / (ACCELERATOR if not model.placement.device.startswith("cpu") else 1.0)
+
+
+def _parts(plan: Plan, model: Model) -> Sequence[Model]:
+    if isinstance(model, LocalModel):
+        return [model]
+    return [model, plan.models[model.llm], *([model.encoder] if model.encoder else [])]
+
+
+def _bytes(model: Model) -> int:
+    if model.directory is None or (isinstance(model, LocalModel) and model.inside):
+        return 0
+    return sum(path.stat().st_size for path in model.directory.glob("*.safetensors"))
+
+
+def in_words(expected: Sequence[Expected]) -> str:
+    """One line for a person."""
+    if not expected:
+        return "nothing to do: every answer is there"
+    kinds: dict[str, int] = {}
+    for one in expected:
+        kind = one.stage.partition(":")[0]
+        kinds[kind] = kinds.get(kind, 0) + one.pieces
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+    return f"to do: {counts}; about {duration(sum(one.seconds for one in expected))} (a guess until it is timed)"
