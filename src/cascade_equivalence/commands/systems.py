@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "list the arms of a study and the models behind them, or compare the weights of two models"
+HELP = "list the arms of a study, compare the weights of two models, or look a speech LLM over before a long run"
 EPILOG = """examples:
   ceq systems                  the arms of the pocket study
   ceq systems study.yaml
   ceq systems match speech-llm/ text-llm/ --left-prefix language_model
-                               are their LLMs identical, LoRA-shifted, fine-tuned or different?"""
+                               are their LLMs identical, LoRA-shifted, fine-tuned or different?
+  ceq systems check fixie-ai/ultravox-v0_6-llama-3_1-8b --llm copies/llama-3.1-8b-instruct
+                               tensors, template, memory, match with its text twin, and whether it hears
+  ceq systems check my-checkpoint/ --no-listen
+                               the same without loading it"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,12 +21,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="*",
-        metavar="STUDY | match LEFT RIGHT",
-        help="a study file or a preset (default: pocket); or 'match' and two models: directories, embedded or hub ids",
+        metavar="STUDY | match LEFT RIGHT | check ID",
+        help="a study file or a preset (default: pocket); 'match' and two models, or 'check' and a speech LLM: "
+        "directories, embedded or hub ids",
     )
     parser.add_argument("--left-prefix", default="", metavar="P", help="compare LEFT's tensors under this name alone")
     parser.add_argument("--right-prefix", default="", metavar="P", help="the same for RIGHT")
-    parser.add_argument("--json", action="store_true", help="print the match as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print the match or the check as one JSON object")
+    check = parser.add_argument_group("check")
+    check.add_argument("--revision", metavar="R", help="branch, tag or commit of a hub id")
+    check.add_argument("--llm", metavar="ID", help="where the LLM that it builds on is to be had instead")
+    check.add_argument("--encoder", metavar="ID", help="the same for its audio encoder")
+    check.add_argument("--twin", metavar="ID", help="LLM to hold its own against (default: the one it builds on)")
+    check.add_argument("--device", default="auto")
+    check.add_argument("--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16"))
+    check.add_argument("--batch-size", type=int, metavar="N", help="for the estimate of memory (default: 16)")
+    check.add_argument("--no-listen", action="store_true", help="do not load it")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -33,10 +47,14 @@ def main(args: argparse.Namespace) -> int:
         if len(args.what) != 3:
             raise UsageError("match takes two models: ceq systems match LEFT RIGHT")
         return _match(args)
+    if args.what[:1] == ["check"]:
+        if len(args.what) != 2:
+            raise UsageError("check takes one speech LLM: ceq systems check ID")
+        return _check(args)
     if len(args.what) > 1:
-        raise UsageError(f"one study, or match LEFT RIGHT; got {' '.join(args.what)}")
+        raise UsageError(f"one study, match LEFT RIGHT, or check ID; got {' '.join(args.what)}")
     if args.json or args.left_prefix or args.right_prefix:
-        raise UsageError("--json and the prefixes go with match LEFT RIGHT")
+        raise UsageError("--json and the prefixes go with match LEFT RIGHT or check ID")
     return _arms(args.what[0] if args.what else "pocket")
 
 
@@ -85,3 +103,31 @@ def _match(args: argparse.Namespace) -> int:
     if found.note:
         print(f"  {found.note}")
     return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    import json
+    import sys
+    from dataclasses import asdict
+
+    from cascade_equivalence.systems.speech.checking import check_checkpoint
+
+    found = check_checkpoint(
+        args.what[1],
+        lambda line: print(line, file=sys.stderr),
+        revision=args.revision,
+        llm=args.llm,
+        encoder=args.encoder,
+        twin=args.twin,
+        device=args.device,
+        dtype=args.dtype,
+        batch_size=args.batch_size,
+        listen=not args.no_listen,
+    )
+    if args.json:
+        print(json.dumps({"ok": found.ok, "findings": [asdict(finding) for finding in found.findings]}, indent=1))
+    else:
+        for finding in found.findings:
+            mark = {True: "ok", False: "WRONG", None: "note"}[finding.ok]
+            print(f"{finding.what:9} {mark:5} {finding.said}")
+    return 0 if found.ok else 1

@@ -17,6 +17,7 @@ FAMILIES = {
     "qwen2_audio": "qwen2_audio",
     "phi4_multimodal": "phi4_multimodal",
     "granite_speech": "granite_speech",
+    "voxtral": "voxtral",
 }
 """`model_type` (or our own `family`) of config.json → module of this package, which has a `FAMILY`."""
 _ELSEWHERE = {
