@@ -133,4 +133,4 @@ class Models:
 def _same(model: LocalModel) -> Same:
     identity = model.identity
     decoding = tuple(sorted((key, str(value)) for key, value in identity.decoding.items()))
-    return (identity.weights or model.directory, identity.device, identity.dtype, decoding)
+    return (identity.weights or model.directory, model.placement.device, identity.dtype, decoding)

@@ -13,7 +13,7 @@ from cascade_equivalence.run.plan import ArmPlan, LocalModel, Model, Plan, Sizes
 from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study, TaskSpec
 from cascade_equivalence.study.tasks import build_task
 from cascade_equivalence.systems.identity import Identity, fingerprints, identify
-from cascade_equivalence.systems.loading import Role, locate, place
+from cascade_equivalence.systems.loading import Check, Role, locate, place
 from cascade_equivalence.systems.prompting import Style, style_of
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
 from cascade_equivalence.tasks.permute import permuted
@@ -124,7 +124,7 @@ class _Builder:
         else:
             assert spec.llm is not None
             llm = spec.llm
-            style = style_of(llm, self._local(llm, "llm").directory, self.study.models[llm].prompt)
+            style = style_of(llm, self._local(llm, "llm").directory, self.study.models[llm].prompt, self.say)
         return ArmPlan(name, "cascade" if spec.asr else "gold", spec.asr, llm, llm, style)
 
     def fingerprint(self, arm: ArmPlan) -> object:
@@ -142,7 +142,7 @@ class _Builder:
         wanted, llm = self.study.speech_spec(speech.name).prompt, self._known(speech.llm)
         if wanted == "auto" and llm.name in self.study.models:
             wanted = self.study.models[llm.name].prompt
-        return style_of(llm.name, llm.directory, wanted)
+        return style_of(llm.name, llm.directory, wanted, self.say)
 
     def _known(self, name: str) -> LocalModel:
         model = self.models[name]
@@ -153,16 +153,26 @@ class _Builder:
         if name not in self.models:
             spec = self.study.models[name]
             decoding = {"padding": spec.padding, "language": "en"} if role == "asr" else {}
-            placed = self._placed(name, spec, spec.id, self._locate(spec.id, spec.revision), role, **decoding)
+            directory = self._locate(spec.id, spec.revision)
+            placed = self._placed(name, spec, spec.id, directory, role, **decoding)
             self.models[name] = replace(placed, padding=spec.padding)
         return self._known(name)
 
     def _placed(
-        self, name: str, spec: ModelSpec, source: str, directory: Path, role: Role, **decoding: str
+        self,
+        name: str,
+        spec: ModelSpec,
+        source: str,
+        directory: Path,
+        role: Role,
+        lora: str | None = None,
+        **decoding: str,
     ) -> LocalModel:
         study = self.study
         placement = place(role, spec.device or study.device, spec.dtype or study.dtype, spec.batch_size)
-        return LocalModel(name, directory, placement, identify(source, directory, placement, **decoding))
+        return LocalModel(
+            name, directory, placement, identify(source, directory, placement, self.say, lora, **decoding)
+        )
 
     def _speech(self, name: str) -> SpeechModel:
         if name not in self.models:
@@ -175,40 +185,51 @@ class _Builder:
 
     def _from_weights(self, name: str) -> SpeechModel:
         spec = self.study.speech_spec(name)
+        from cascade_equivalence.systems.speech.families import decide
+
         try:
-            directory = self._locate(spec.id, spec.revision)
+            directory = self._locate(spec.id, spec.revision, decide)
         except ModelError as error:
             if name in self.study.models:
                 raise
             known = ", ".join([*self.study.models, *self.own])
             raise ModelError(f"speech_llm '{name}' is not among the study's models ({known}); {error}") from None
-        from cascade_equivalence.systems.speech.loading import encoder_of, language_model_of, reading_of
+        from cascade_equivalence.systems.speech.loading import (
+            check_layout,
+            encoder_of,
+            language_model_of,
+            lora_of,
+            reading_of,
+        )
         from cascade_equivalence.systems.speech.weights import submodules
 
-        base, ears = language_model_of(directory), encoder_of(directory)
-        own = self._placed(f"{name} connector", spec, spec.id, directory, "llm", **reading_of(directory))
-        own = replace(own, identity=replace(own.identity, modules=fingerprints(directory, submodules(directory))))
-        llm = self._inside(name, own) if base is None else self._language_model(name, spec, self._find(base))
+        check_layout(directory)
+        base = self._part(name, "llm", spec.llm, language_model_of(directory))
+        ears = self._part(name, "encoder", spec.encoder, encoder_of(directory))
+        own = self._placed(
+            f"{name} connector", spec, spec.id, directory, "llm", lora_of(directory), **reading_of(directory)
+        )
+        modules = fingerprints(directory, submodules(directory), self.say)
+        own = replace(own, identity=replace(own.identity, modules=modules))
+        llm = self._inside(name, own) if base is None else self._language_model(name, spec, *base)
         encoder = None
         parts = {"connector": own.identity, "llm": llm.identity}
         if ears is not None:
-            encoder = self._placed(f"{name} encoder", spec, str(ears), self._find(ears), "asr")
+            encoder = self._placed(f"{name} encoder", spec, *ears, "asr")
             parts = {"encoder": encoder.identity, **parts}
         return SpeechModel(
-            name, directory, llm.placement, _whole(spec.id, directory.name, parts), llm.name, encoder, parts
+            name, directory, llm.placement, _whole(spec.id, own.identity.source, parts), llm.name, encoder, parts
         )
 
-    def _language_model(self, speech: str, spec: ModelSpec, directory: Path) -> LocalModel:
+    def _language_model(self, speech: str, spec: ModelSpec, source: str, directory: Path) -> LocalModel:
         """A speech LLM's own language model: under the name of the study's LLM that is the same, or its own."""
         name = f"{speech} llm"
-        mine = self._placed(name, spec, directory.name, directory, "llm")
+        mine = self._placed(name, spec, source, directory, "llm")
         for other in self._llms():
             theirs = self._local(other, "llm")
             if spec.batch_size is None:
                 size = theirs.placement.batch_size
-                mine = self._placed(
-                    name, spec.model_copy(update={"batch_size": size}), directory.name, directory, "llm"
-                )
+                mine = self._placed(name, spec.model_copy(update={"batch_size": size}), source, directory, "llm")
             if mine.identity.weights is not None and mine.identity.digest() == theirs.identity.digest():
                 return theirs
         self.models[name] = mine
@@ -222,12 +243,24 @@ class _Builder:
         self.models[name] = replace(whole, name=name, identity=identity, inside=speech)
         return self._known(name)
 
-    def _find(self, source: str | Path) -> Path:
-        """A part of a speech LLM, at the revision that the study pins where it names the same repository."""
-        if isinstance(source, Path):
-            return source
-        pinned = [spec.revision for spec in self.study.models.values() if spec.id == source and spec.revision]
-        return self._locate(source, pinned[0] if pinned else None)
+    def _part(self, speech: str, key: str, wanted: str | None, named: str | Path | None) -> tuple[str, Path] | None:
+        """Name and directory of what a speech LLM builds on, taken from where the study says, if it does."""
+        if named is None:
+            if wanted is not None:
+                raise UsageError(f"models.{speech}.{key}: '{speech}' brings its own {key}; leave the key out")
+            return None
+        if wanted is None:
+            if isinstance(named, Path):
+                return str(named), named
+            # At the revision that the study pins where it names the same repository.
+            pinned = [other.revision for other in self.study.models.values() if other.id == named and other.revision]
+            return str(named), self._locate(named, pinned[0] if pinned else None)
+        revision = None
+        if wanted in self.study.models:
+            other = self.study.models[wanted]
+            wanted, revision = other.id, other.revision
+        self.say(f"{speech}: its {key} from '{wanted}', as the study says, instead of '{named}'")
+        return wanted, self._locate(wanted, revision)
 
     def _llms(self) -> list[str]:
         """The LLMs that the study's text arms name."""
@@ -256,8 +289,8 @@ class _Builder:
         self.models[made.name] = made
         return made
 
-    def _locate(self, model_id: str, revision: str | None) -> Path:
-        return locate(model_id, self.say, revision)
+    def _locate(self, model_id: str, revision: str | None = None, check: Check | None = None) -> Path:
+        return locate(model_id, self.say, revision, check)
 
 
 def _whole(name: str, source: str, parts: Mapping[str, Identity]) -> Identity:

@@ -44,13 +44,16 @@ class _Strict(BaseModel):
 
 
 class ModelSpec(_Strict):
-    """Weights by name: an embedded model, a directory, or a hub id (`revision`: branch, tag or commit of it).
+    """Weights by name: an embedded model, a directory, or a hub id. Unset fields follow the study.
 
-    Unset fields follow the study.
+    revision: branch, tag or commit of a hub id. llm, encoder: where the same LLM and audio encoder that a speech LLM
+    builds on are to be had instead (a copy, a mirror): a key of `models`, a directory or a hub id.
     """
 
     id: str
     revision: str | None = None
+    llm: str | None = None
+    encoder: str | None = None
     device: str | None = None
     dtype: Literal["auto", "float32", "float16", "bfloat16"] | None = None
     batch_size: int | None = Field(default=None, ge=1)

@@ -54,7 +54,8 @@ class VoxtralEars:
 
     def hear(self, clips: Sequence[Clip]) -> list[Tensor]:
         """See `Ears.hear`."""
-        windows, counts = [], []
+        windows: list[Tensor] = []
+        counts: list[int] = []
         for clip in clips:
             count = max(-(-len(clip.samples) // (self._frames * HOP)), 1)
             filled = np.pad(clip.samples, (0, count * self._frames * HOP - len(clip.samples)))
