@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from cascade_equivalence.agreement.interval import Interval
+from cascade_equivalence.study.arms import Arm
+from cascade_equivalence.study.beside import beside
+from cascade_equivalence.study.cells import Cell
 from cascade_equivalence.study.published import FIGURES, SYSTEMS, TASKS, Ours, beside_the_paper, paper_name, rows
+from cascade_equivalence.study.records import Identity, OriginRecord, StudyRecord, TaskRecord
+from cascade_equivalence.study.results import Results
 from cascade_equivalence.study.spec import load_study
 
 ARMS = {"uv": "Ultravox", "llama": "matched, Ultravox", "s": "Cascade-S", "other": None}
@@ -43,3 +51,27 @@ def test_the_presets_arms_are_the_papers() -> None:
 
 def test_every_figure_is_a_fraction() -> None:
     assert all(0 <= one.low <= one.high <= 1 for one in FIGURES)
+
+
+def results(dataset: str | None, speech: str) -> Results:
+    """One speech LLM on one task, right on 86 %."""
+    llama = Identity("meta-llama/Llama-3.1-8B-Instruct")
+    arm = Arm("uv", "speech", None, llama, None, "llama", speech=Identity(speech))
+    origin = OriginRecord(dataset) if dataset else None
+    task = TaskRecord("feelings", "labels", True, ("negative", "positive"), (), ("clean",), origin=origin)
+    right = Interval(0.86, 0.83, 0.88)
+    cell = Cell("feelings", "clean", "uv", 872, 872, right, 0, 0, np.zeros(872, int), np.ones(872, bool))
+    study = StudyRecord(("clean",), 0.03, 1000, 0, 0.5, "matched")
+    return Results(study, (task,), ("clean",), (arm,), {}, (cell,), (), (), (), {}, {}, ())
+
+
+def test_a_run_on_the_papers_model_and_data_has_its_figures_beside() -> None:
+    found = beside(results("sst2", "fixie-ai/ultravox-v0_6-llama-3_1-8b"))
+    (one,) = [one for one in found if one.ours]
+    assert (one.figure.quantity, one.figure.task, one.figure.low, one.inside) == ("accuracy", "SST-2", 0.861, True)
+
+
+def test_a_run_on_another_model_or_data_has_none() -> None:
+    """A task of one's own under any name is not the paper's; only a public data set is."""
+    assert beside(results(None, "fixie-ai/ultravox-v0_6-llama-3_1-8b")) == ()
+    assert beside(results("sst2", "someone/else")) == ()

@@ -210,7 +210,7 @@ def _data_downloads(
                     str(wanted.path) if wanted.path else f"Hugging Face hub: {chosen.hub.id}",
                     None if wanted.path else chosen.hub.revision,
                     0.0 if wanted.path else chosen.download_mb / 1000 or None,
-                    wanted.is_there(),
+                    wanted.is_there() or wanted.path is not None,
                     chosen.licence,
                 )
             )

@@ -144,6 +144,7 @@ def _task(plan: Plan, index: int) -> dict[str, Any]:
         "name": task.name,
         "conditions": [condition.name for condition in plan.conditions_of(task)],
         "variant_of": task.variant_of,
+        "origin": asdict(task.origin) if task.origin else None,
         "kind": task.form.kind,
         "sufficient": task.form.sufficient,
         "mode": plan.mode(task),

@@ -92,6 +92,18 @@ class ItemRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class OriginRecord:
+    """The public data set that a task is of. excluded: (item, reason) of what no arm is asked about."""
+
+    dataset: str
+    place: str = ""
+    revision: str | None = None
+    rows: int = 0
+    licence: str = ""
+    excluded: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TaskRecord:
     """A task with the items that the study asked. conditions: the study's own unless the task had others.
 
@@ -110,6 +122,7 @@ class TaskRecord:
     prompt: str = ""
     shots: tuple[str, ...] = ()
     calibrated_on: int = 0
+    origin: OriginRecord | None = None
 
     @property
     def open(self) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from cascade_equivalence.errors import UsageError
 from cascade_equivalence.study.spec import Study, TaskSpec
 from cascade_equivalence.tasks.forms import FORMS
-from cascade_equivalence.tasks.public.materialise import Wanted, materialise
+from cascade_equivalence.tasks.public.materialise import Wanted, materialise, source_of
 from cascade_equivalence.tasks.public.sets import other_set, public_set
 from cascade_equivalence.tasks.public.speech import speak
-from cascade_equivalence.tasks.task import Task, load_task
+from cascade_equivalence.tasks.task import Origin, Task, load_task
 
 
 def build_task(study: Study, spec: TaskSpec, base: Path, say: Callable[[str], None], hears: bool) -> Task:
@@ -24,9 +25,20 @@ def build_task(study: Study, spec: TaskSpec, base: Path, say: Callable[[str], No
         manifest, voice, form = materialise(wanted, say), None, spec.form or wanted.chosen.form
     limit = study.limit if spec.limit is None else min(spec.limit, study.limit or spec.limit)
     task = load_task(spec.title(), manifest, spec.where, limit, voice, form)
-    if spec.dataset is not None and hears:
+    if spec.dataset is None:
+        return task
+    if hears:
         speak(task.items, task.name, say)
-    return task
+    assert manifest is not None
+    return replace(task, origin=_origin(manifest))
+
+
+def _origin(manifest: Path) -> Origin | None:
+    found = source_of(manifest)
+    if not found:
+        return None
+    excluded = tuple((one["id"], one["reason"]) for one in found["excluded"])
+    return Origin(found["name"], found["from"], found.get("revision"), found["rows"], found["licence"], excluded)
 
 
 def dataset_of(spec: TaskSpec, base: Path) -> Wanted:

@@ -16,10 +16,25 @@ from cascade_equivalence.tasks.manifest import read_manifest
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The public data set that a task is of: where it was read, the commit (None: a folder), its rows and licence.
+
+    excluded: (item, reason) of what no arm is asked about.
+    """
+
+    dataset: str
+    place: str
+    revision: str | None
+    rows: int
+    licence: str
+    excluded: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """`items` are evaluated; `dev` gives shots and calibration and is never evaluated.
 
-    variant_of: name of the task that this one is with its options in another order.
+    variant_of: name of the task that this one is with its options in another order. origin: of a public data set.
     """
 
     name: str
@@ -27,6 +42,7 @@ class Task:
     items: tuple[Item, ...]
     dev: tuple[Item, ...]
     variant_of: str | None = None
+    origin: Origin | None = None
 
     @property
     def shots(self) -> tuple[Item, ...]:
