@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
 
 Kind = Literal["gold", "cascade", "speech"]
-Padding = Literal["stock", "short", "long"]
+Padding = Literal["stock", "short", "tight"]
 Calibration = Literal["shared", "own", "none"]
 
 RECIPE = 3

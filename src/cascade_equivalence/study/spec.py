@@ -57,7 +57,7 @@ class ModelSpec(_Strict):
     device: str | None = None
     dtype: Literal["auto", "float32", "float16", "bfloat16"] | None = None
     batch_size: int | None = Field(default=None, ge=1)
-    padding: Literal["stock", "short", "long"] = "short"
+    padding: Literal["stock", "short", "tight"] = "short"
     prompt: Literal["auto", "plain", "chat"] = "auto"
 
 

@@ -20,13 +20,13 @@ from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.speech.encoder import encoder_states
 from cascade_equivalence.systems.system import Transcript
 
-Padding = Literal["stock", "short", "long"]
+Padding = Literal["stock", "short", "tight"]
 
 WINDOW_S = 30
 SHORT_S = 8
 """Least length that `short` padding gives the encoder. Below it Whisper tends to repeat itself."""
-LONG_S = 14
-"""The same for `long` padding: a control's, so that it mishears otherwise than an arm with `short`."""
+TIGHT_S = 4
+"""The same for `tight` padding: for controls, which are to mishear otherwise than the arms they are held against."""
 SHORT_TAIL_S = 1
 SHORT_STEP_S = 2
 MAX_TOKENS = 224
@@ -38,7 +38,7 @@ class Whisper:
     """A Whisper checkpoint of transformers.
 
     padding: `stock` gives the encoder 30 s, as it was trained; `short` gives it the clip, a second of silence and
-    what rounds it up to an even number of seconds, at least eight (`long`: fourteen): several times faster on short
+    what rounds it up to an even number of seconds, at least eight (`tight`: four): several times faster on short
     clips, with transcripts that differ now and then (benchmarks/RESULTS.md). What short padding does to Whisper is to
     make it repeat itself: a transcript that does not end, or ends so, is made again with stock padding.
     """
@@ -88,7 +88,7 @@ class Whisper:
         if self._padding == "stock":
             return WINDOW_S * RATE
         steps = -(-(len(samples) + SHORT_TAIL_S * RATE) // (SHORT_STEP_S * RATE))
-        least = SHORT_S if self._padding == "short" else LONG_S
+        least = SHORT_S if self._padding == "short" else TIGHT_S
         return min(max(steps * SHORT_STEP_S, least), WINDOW_S) * RATE
 
     def _decode(self, samples: Sequence[Samples], length: int) -> list[Transcript]:
