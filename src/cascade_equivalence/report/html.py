@@ -30,6 +30,7 @@ from cascade_equivalence.report.headline import compared, title_of
 from cascade_equivalence.report.mechanism import insides
 from cascade_equivalence.report.overlaps import Overlap, overlaps
 from cascade_equivalence.run.layout import GOLD_CONDITION
+from cascade_equivalence.study.claims import claims
 from cascade_equivalence.study.latency import latencies
 from cascade_equivalence.study.results import POOLED, Arm, Cell, Comparison, Results, TaskRecord
 
@@ -140,6 +141,7 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "asr_names": {arm.asr_key: arm.asr.name for arm in results.arms if arm.asr},
         "latencies": latencies(arms.ordered(results)),
         "insides": insides(results),
+        "claims": claims(results),
         "answers": {arm.name: sum(c.n for c in results.cells if c.arm == arm.name) for arm in results.arms},
         "cards": cards(results, directory),
         "caveats": caveats(results),
