@@ -29,18 +29,17 @@ def heard(arm: str, index: int) -> str:
 
 
 def study(directory: Path, speech: str) -> Results:
-    """speech: `same` answers as the cascade does; `other` is as accurate with mistakes of its own, and breaks in noise."""
+    """speech: `same` answers as the cascade does, `other` with mistakes of its own; in noise both break."""
 
     def answers(arm: str, name: str, condition: str, index: int) -> str:
         if arm != "speech":
             return heard(arm, index)
         if condition != "clean":
             return wrong(index) if index % 2 else heard("s", index)
-        return (
-            heard("s", index if speech == "same" else index + 5)
-            if speech == "same"
-            else (wrong(index) if index % 10 == 5 or (index % 10 == 3 and index % 20 < 10) else gold(index))
-        )
+        if speech == "same":
+            return heard("s", index)
+        missed = index % 10 == 5 or (index % 10 == 3 and index % 20 < 10)
+        return wrong(index) if missed else gold(index)
 
     tasks = [task("topic", LABELS, N, conditions=["clean", "babble@0dB"])]
     return build(directory, tasks, answers)
