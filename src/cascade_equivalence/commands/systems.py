@@ -67,8 +67,9 @@ def _arms(name: str) -> int:
     study, _ = load_study(name)
     table = Table("arm", "hears through", "answers with", title=f"arms of {study.name}", title_justify="left")
     for name, arm in study.arms.items():
-        ears = study.speech_spec(arm.speech_llm).id if arm.speech_llm else study.models[arm.asr].id if arm.asr else None
-        llm = study.models[arm.llm].id if isinstance(arm.llm, str) else None
+        heard = arm.speech_llm or arm.asr
+        ears = study.source_of(heard) if heard else None
+        llm = study.source_of(arm.llm) if isinstance(arm.llm, str) else None
         of = study.speech_llm_of(arm.llm) if isinstance(arm.llm, Of) else arm.speech_llm
         table.add_row(name, ears or "the gold text", llm or f"the LLM of {of}")
     Console().print(table)

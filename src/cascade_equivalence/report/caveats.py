@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.curves import in_noise_order
+from cascade_equivalence.report.outside import outside
 from cascade_equivalence.report.proofs import flattery
 from cascade_equivalence.study.results import Results
 
@@ -13,7 +14,7 @@ NEEDED = "about 480 items at 5\N{NO-BREAK SPACE}% discordance and 950 at 10\N{NO
 
 def caveats(results: Results) -> list[str]:
     """One sentence or two each, the weightiest first."""
-    found = [*_size(results), *_arms(results), *_stimuli(results), *_measures(results)]
+    found = [*_size(results), *_arms(results), *outside(results), *_stimuli(results), *_measures(results)]
     return [sentence for sentence in found if sentence]
 
 

@@ -44,7 +44,8 @@ def proofs(results: Results) -> list[Proof]:
     for arm in ordered(results):
         if arm.hears:
             found = results.hearing.get(arm.name)
-            rows.append(Proof(arm.name, found, words[found.passed] if found else "not run yet"))
+            without = "answers from a file: cannot be checked" if arm.looked_up else "not run yet"
+            rows.append(Proof(arm.name, found, words[found.passed] if found else without))
     return rows
 
 

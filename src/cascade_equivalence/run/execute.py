@@ -9,9 +9,10 @@ those of another.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from cascade_equivalence.errors import AudioError
+from cascade_equivalence.run.accounts import accounts
 from cascade_equivalence.run.answers import Labels, batches, calibrated
 from cascade_equivalence.run.batching import chunks
 from cascade_equivalence.run.forecast import forecast, in_words
@@ -52,6 +53,10 @@ class Asked:
             repeats=[q for arm in arms for asked in repeat_questions(plan, arm).values() for q in asked],
         )
 
+    def those(self, ready: Callable[[Question], bool]) -> Asked:
+        """Without the questions that cannot be asked."""
+        return Asked(**{f.name: [q for q in getattr(self, f.name) if ready(q)] for f in fields(self)})
+
     def all(self) -> list[Question]:
         """Everything."""
         return [*self.calibration, *self.hearing, *self.answers, *self.latency, *self.repeats]
@@ -78,9 +83,14 @@ def execute(run: Run) -> int:
     run.reporter.say(in_words(expected))
     run.reporter.expect([(stage.stage, stage.seconds) for stage in expected])
     make_clips(run, everything.all())
+    for line in accounts(run, everything.all()):
+        run.reporter.say(line)
     for asr in dict.fromkeys(arm.asr for arm in plan.arms if arm.asr):
         transcribe(run, asr, everything)
-    return sum(answer(run, arms) for arms in groups(plan))
+    missing = sum(answer(run, arms) for arms in groups(plan))
+    for tally in run.models.tallies.values():
+        run.reporter.say(tally.words())
+    return missing
 
 
 def groups(plan: Plan) -> list[list[ArmPlan]]:
@@ -141,6 +151,7 @@ def answer(run: Run, arms: Sequence[ArmPlan]) -> int:
     plan, journal = run.plan, run.journal
     asked = Asked.of(plan, arms)
     stimuli = Stimuli.of(plan, journal, asked.all())
+    asked = asked.those(stimuli.ready)
     _ask(run, "calibration and hearing check", asked.once(), stimuli)
     labels = Labels(stimuli, calibrated(plan, journal, arms))
     _ask(run, "asked again, in other batches", asked.anew(), stimuli, other=True)
@@ -153,7 +164,8 @@ def answer(run: Run, arms: Sequence[ArmPlan]) -> int:
 def _answers(run: Run, arms: Sequence[ArmPlan], labels: Labels) -> int:
     """Ask for the answers arm by arm, and file the label of each as its reply comes."""
     plan, stimuli, journal = run.plan, labels.stimuli, run.journal
-    trials = [pair for arm in arms for task in plan.tasks for pair in of_trials(plan, arm, task)]
+    wanted = [pair for arm in arms for task in plan.tasks for pair in of_trials(plan, arm, task)]
+    trials = [(question, trial) for question, trial in wanted if stimuli.ready(question)]
     waiting: dict[str, list[tuple[Question, object]]] = {}
     keys = {id(q): plan.answer_key(q.arm, q.task, trial) for q, trial in trials}
     open_keys = set(journal.missing(AnswerRow, list(keys.values())))
@@ -178,7 +190,7 @@ def _answers(run: Run, arms: Sequence[ArmPlan], labels: Labels) -> int:
         by_asker.setdefault(batch.asker, []).append(batch)
     for asker, work in by_asker.items():
         _do(run, f"answers: {asker}", work, sum(len(w.keys) for w in work), filed)
-    return sum(len(found) for found in waiting.values())
+    return len(wanted) - len(trials) + sum(len(found) for found in waiting.values())
 
 
 def _conclude(run: Run, arms: Sequence[ArmPlan], labels: Labels) -> None:
@@ -192,6 +204,8 @@ def _conclude(run: Run, arms: Sequence[ArmPlan], labels: Labels) -> None:
             if key is None or journal.fact(key) is not None:
                 continue
             asked = [q for found in questions(plan, arm).values() for q in found]
+            if not all(labels.stimuli.ready(q) for q in asked):
+                continue
             replies = journal.rows(ReplyRow, {labels.stimuli.reply_key(q) for q in asked})
             if (fact := made(plan, arm, labels, replies)) is not None:
                 journal.put_fact(key, fact)
@@ -201,6 +215,7 @@ def _ask_one_by_one(run: Run, arms: Sequence[ArmPlan], stimuli: Stimuli) -> None
     """Single requests, the arms in turn, so that what slows the machine for a while slows all of them."""
     plan, journal = run.plan, run.journal
     todo = [arm for arm in arms if journal.fact(latency_key(plan, arm)) is None]
+    todo = [arm for arm in todo if all(stimuli.ready(q) for q in latency_questions(plan, arm))]
     by_arm = [latency_questions(plan, arm) for arm in todo]
     turns = [asked[i] for i in range(max(map(len, by_arm), default=0)) for asked in by_arm if i < len(asked)]
     work = [replace(batch, asker=q.arm.name) for q in turns for batch in batches([q], stimuli, 1)]

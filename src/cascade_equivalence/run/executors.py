@@ -16,7 +16,7 @@ class Executor(Protocol):
     """Does work, wherever that is."""
 
     def map(self, work: Sequence[Work]) -> Iterator[list[Row]]:
-        """The rows of each piece of work, each once, in any order."""
+        """The rows of the work, each once, in any order and in as many parts as they come in."""
 
 
 class Here:
@@ -28,4 +28,4 @@ class Here:
     def map(self, work: Sequence[Work]) -> Iterator[list[Row]]:
         """See `Executor.map`; in order."""
         for piece in work:
-            yield do(piece, self._plan, self._models, self._store)
+            yield from do(piece, self._plan, self._models, self._store)

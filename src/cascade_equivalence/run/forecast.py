@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cascade_equivalence.run.journal import AnswerRow, ClipRow, TranscriptRow
-from cascade_equivalence.run.plan import LocalModel, Model, Plan
+from cascade_equivalence.run.plan import LocalModel, Plan, SpeechModel
 from cascade_equivalence.run.progress import duration
 from cascade_equivalence.run.questions import Question, Stimuli, clip_key, of_trials
 from cascade_equivalence.run.run import Run
@@ -52,19 +52,23 @@ def forecast(run: Run, questions: Iterable[Question]) -> list[Expected]:
 
 
 def gigabytes(plan: Plan, name: str) -> float:
-    """Weights of a model, as they lie on disk; less where an accelerator reads them."""
+    """Weights of a model, as they lie on disk; less where an accelerator reads them. 0 where there are none here."""
     model = plan.models[name]
+    if not isinstance(model, LocalModel | SpeechModel):
+        return 0.0
     size = sum(_bytes(part) for part in _parts(plan, model)) / 1e9
     return size / (ACCELERATOR if not model.placement.device.startswith("cpu") else 1.0)
 
 
-def _parts(plan: Plan, model: Model) -> Sequence[Model]:
+def _parts(plan: Plan, model: LocalModel | SpeechModel) -> Sequence[LocalModel | SpeechModel]:
     if isinstance(model, LocalModel):
         return [model]
-    return [model, plan.models[model.llm], *([model.encoder] if model.encoder else [])]
+    llm = plan.models[model.llm]
+    parts = [llm] if isinstance(llm, LocalModel) else []
+    return [model, *parts, *([model.encoder] if model.encoder else [])]
 
 
-def _bytes(model: Model) -> int:
+def _bytes(model: LocalModel | SpeechModel) -> int:
     if model.directory is None or (isinstance(model, LocalModel) and model.inside):
         return 0
     return sum(path.stat().st_size for path in model.directory.glob("*.safetensors"))

@@ -61,8 +61,8 @@ def hearing_key(plan: Plan, arm: ArmPlan) -> str:
 
 
 def hearing_questions(plan: Plan, arm: ArmPlan) -> dict[str, list[Question]]:
-    """Stimulus → its questions, one a trial; nothing for an arm that reads."""
-    if not arm.hears:
+    """Stimulus → its questions, one a trial; nothing for an arm that reads, or that cannot be asked."""
+    if not arm.hears or not plan.asks(arm):
         return {}
     trials = hearing_trials(plan)
     return {

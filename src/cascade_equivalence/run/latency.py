@@ -18,7 +18,12 @@ WARM_UP = "warm-up"
 
 
 def latency_questions(plan: Plan, arm: ArmPlan) -> list[Question]:
-    """Trials answered one by one; the first of them once before, for its time alone is not that of the others."""
+    """Trials answered one by one; the first of them once before, for its time alone is not that of the others.
+
+    None of an arm that is not wholly here: a network's seconds are not a model's.
+    """
+    if not plan.here(arm):
+        return []
     tasks = [task for task in plan.tasks if reference(plan) in plan.conditions_of(task) and _asked(task)]
     chosen = choose(tasks, plan.requests.get(arm.name, plan.sizes.latency), "latency")
     asked = [

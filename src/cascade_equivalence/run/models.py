@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from cascade_equivalence.run.batching import Fits, device_errors, release_memory
-from cascade_equivalence.run.plan import LocalModel, Plan, SpeechModel
+from cascade_equivalence.run.plan import EndpointModel, FileModel, LocalModel, Plan, SpeechModel
+from cascade_equivalence.run.sounds import conditions_by_sound, trials_by_sound
 from cascade_equivalence.systems.identity import Identity
 from cascade_equivalence.systems.prompting import Style
+from cascade_equivalence.systems.remote.predictions import PredictedSystem, PredictedTranscripts, Trial
+from cascade_equivalence.systems.remote.tally import Tally
 from cascade_equivalence.systems.system import System, Transcriber
 
 if TYPE_CHECKING:
     from cascade_equivalence.systems.backbone import Backbone
     from cascade_equivalence.systems.local import SpeechSystem
+    from cascade_equivalence.systems.remote.remote import Remote
     from cascade_equivalence.systems.speech.encoder import WhisperEncoder
     from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
-    from cascade_equivalence.systems.whisper import Whisper
 
 Same = tuple[object, ...]
 
 
 class Models:
-    """Loads on demand; one object for all that are the same weights in the same place."""
+    """Loads on demand; one object for all that are the same weights in the same place.
 
-    def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
-        self._plan, self._say = plan, say
-        self._asr: dict[str, Whisper] = {}
+    sounds: the clip of each trial, for answers that lie in files. tallies: what endpoints were asked, by model.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        say: Callable[[str], None],
+        sounds: Callable[[], Mapping[Trial, str | None]] = dict,
+    ) -> None:
+        self._plan, self._say, self._sounds = plan, say, sounds
+        self.tallies: dict[str, Tally] = {}
+        self._remote: dict[str, Remote] = {}
+        self._asr: dict[str, Transcriber] = {}
         self._llm: dict[Same, Backbone] = {}
         self._encoder: dict[Same, WhisperEncoder] = {}
         self._speech: dict[str, SpeechLLM] = {}
@@ -51,12 +64,27 @@ class Models:
     def transcriber(self, name: str) -> Transcriber:
         """The ASR of that name in the study."""
         if name not in self._asr:
-            from cascade_equivalence.systems.whisper import Whisper
-
-            model = self._local(name)
-            with self._loading(name, model.identity):
-                self._asr[name] = Whisper(name, model.directory, model.placement, model.padding)
+            self._asr[name] = self._transcriber(name)
         return self._asr[name]
+
+    def _transcriber(self, name: str) -> Transcriber:
+        match self._plan.models[name]:
+            case EndpointModel(endpoint=endpoint):
+                from cascade_equivalence.systems.remote.speech_to_text import SpeechToText
+
+                return SpeechToText(endpoint, self._tally(name))
+            case FileModel(predictions=predictions):
+                return PredictedTranscripts(predictions, trials_by_sound(self._sounds()))
+            case LocalModel(runtime="faster-whisper") as model:
+                from cascade_equivalence.systems.remote.faster_whisper import FasterWhisper
+
+                self._say(f"loading {name}: {model.identity.source} by faster-whisper")
+                return FasterWhisper(name, model.directory, model.placement.device, model.placement.dtype)
+        from cascade_equivalence.systems.whisper import Whisper
+
+        model = self._local(name)
+        with self._loading(name, model.identity):
+            return Whisper(name, model.directory, model.placement, model.padding)
 
     def llm(self, name: str) -> Backbone:
         """The LLM of that name in the study; a speech LLM's own is the same object where the identity is the same."""
@@ -91,11 +119,31 @@ class Models:
 
     def system(self, name: str, style: Style) -> System:
         """What answers under that name."""
+        match self._plan.models[name]:
+            case EndpointModel():
+                return self._endpoint(name)
+            case FileModel(predictions=predictions):
+                return PredictedSystem(predictions, conditions_by_sound(self._sounds()))
+            case SpeechModel():
+                return self.listener(name, style)
         from cascade_equivalence.systems.local import TextSystem
 
-        if isinstance(self._plan.models[name], SpeechModel):
-            return self.listener(name, style)
         return TextSystem(self.llm(name), style)
+
+    def _endpoint(self, name: str) -> Remote:
+        """The connection to an endpoint; it is kept, since it holds no weights."""
+        if name not in self._remote:
+            from cascade_equivalence.systems.remote.connecting import connect
+
+            model = self._plan.models[name]
+            assert isinstance(model, EndpointModel)
+            self._remote[name] = connect(model.endpoint, self._tally(name))
+        return self._remote[name]
+
+    def _tally(self, name: str) -> Tally:
+        model = self._plan.models[name]
+        assert isinstance(model, EndpointModel)
+        return self.tallies.setdefault(name, Tally(model.endpoint))
 
     def listener(self, name: str, style: Style) -> SpeechSystem:
         """A speech LLM that answers."""

@@ -19,6 +19,8 @@ from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.systems.identity import Identity
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.prompting import Style, wording
+from cascade_equivalence.systems.remote.endpoint import Endpoint
+from cascade_equivalence.systems.remote.predictions import Predictions
 from cascade_equivalence.systems.system import Mode
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.task import Task
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["gold", "cascade", "speech"]
 Padding = Literal["stock", "short", "tight"]
+Runtime = Literal["transformers", "faster-whisper"]
 Calibration = Literal["shared", "own", "none"]
 
 RECIPE = 3
@@ -57,7 +60,7 @@ def _file_hash(path: Path) -> str:
 class LocalModel:
     """An ASR or an LLM, to be loaded when something needs it.
 
-    inside: the speech LLM in whose checkpoint it lies, if it does. padding: of an ASR.
+    inside: the speech LLM in whose checkpoint it lies, if it does. padding: of an ASR; runtime: what an ASR runs on.
     """
 
     name: str
@@ -66,6 +69,7 @@ class LocalModel:
     identity: Identity
     inside: str | None = None
     padding: Padding = "short"
+    runtime: Runtime = "transformers"
 
     @property
     def batch_size(self) -> int:
@@ -98,7 +102,35 @@ class SpeechModel:
         return self.placement.batch_size
 
 
-Model = LocalModel | SpeechModel
+@dataclass(frozen=True, slots=True)
+class EndpointModel:
+    """A model behind an endpoint: asked, never loaded."""
+
+    name: str
+    endpoint: Endpoint
+    identity: Identity
+
+    @property
+    def batch_size(self) -> int:
+        """Questions that are handed over at once; each is answered, and committed, by itself."""
+        return 64 * self.endpoint.parallel
+
+
+@dataclass(frozen=True, slots=True)
+class FileModel:
+    """Answers or transcripts that were made elsewhere. They can be looked up, and nothing else can be asked."""
+
+    name: str
+    predictions: Predictions
+    identity: Identity
+
+    @property
+    def batch_size(self) -> int:
+        """Trials that are looked up at once."""
+        return 512
+
+
+Model = LocalModel | SpeechModel | EndpointModel | FileModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +223,18 @@ class Plan:
         model = self.models[arm.answers]
         return model if isinstance(model, SpeechModel) else None
 
+    def asks(self, arm: ArmPlan) -> bool:
+        """Whether an arm can be asked what is no trial: not if its answers or transcripts were made elsewhere."""
+        return not any(isinstance(self.models[name], FileModel) for name in self.made_of(arm))
+
+    def here(self, arm: ArmPlan) -> bool:
+        """Whether all that an arm does is done by this machine, so that its seconds are its own."""
+        return not any(isinstance(self.models[name], FileModel | EndpointModel) for name in self.made_of(arm))
+
+    def made_of(self, arm: ArmPlan) -> tuple[str, ...]:
+        """The models that work for an arm."""
+        return (arm.asr, arm.answers) if arm.asr else (arm.answers,)
+
     def reader(self, arm: ArmPlan) -> ArmPlan:
         """The arm's language model reading the true text: what its labels are calibrated on."""
         return replace(arm, name=f"{arm.llm} reading", kind="gold", asr=None, answers=arm.llm or arm.answers)
@@ -226,6 +270,9 @@ class Plan:
         """Key of what a model says to one content (a text, a clip's hash, or nothing), shared by all arms it answers
         for. anew: what it is repeated for, if it is."""
         asked = [self.mode(task), wording(arm.style, task, item), content, *([anew] if anew else [])]
+        if isinstance(self.models[arm.answers], FileModel):
+            # A file answers items, and may answer two of the same sound and words differently.
+            asked += [task.name, item.id]
         return digest_of([RECIPE, self.identity(arm.answers).digest(), *asked])
 
     def answer_key(self, arm: ArmPlan, task: Task, trial: Trial) -> str:

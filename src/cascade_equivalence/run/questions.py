@@ -80,6 +80,11 @@ class Stimuli:
             return None
         return self.plan.transcript_key(question.arm.asr, clip.sha256, question.anew)
 
+    def ready(self, question: Question) -> bool:
+        """Whether what is to be read is there: not where an ASR was asked for it in vain."""
+        key = self.transcript_key(question)
+        return key is None or key in self.transcripts
+
     def given(self, question: Question) -> Given:
         """What stands in the prompt where the item was spoken. Raises `UsageError` for an item without text that is to
         be read."""

@@ -42,7 +42,9 @@ def repeat_key(plan: Plan, arm: ArmPlan) -> str:
 
 
 def repeat_questions(plan: Plan, arm: ArmPlan) -> dict[str, list[Question]]:
-    """Nuisance → its questions. An arm that reads meets other batches alone."""
+    """Nuisance → its questions. An arm that reads meets other batches alone; one that cannot be asked meets none."""
+    if not plan.asks(arm):
+        return {}
     here = reference(plan)
     chosen = choose(_tasks(plan), plan.sizes.repeats, PURPOSE)
     batch = [Question(arm, task, item, item if arm.hears else None, here, OTHER_BATCHES) for task, item in chosen]
@@ -58,6 +60,8 @@ def repeat_questions(plan: Plan, arm: ArmPlan) -> dict[str, list[Question]]:
 def repeat_fact(plan: Plan, arm: ArmPlan, labels: Labels, replies: Mapping[str, ReplyRow]) -> dict[str, Any] | None:
     """What the report reads: (task, item, label) of each repeated answer by nuisance; None where one is missing."""
     found: dict[str, list[tuple[str, str, str]]] = {}
+    if not plan.asks(arm):
+        return None
     for name, asked in repeat_questions(plan, arm).items():
         found[name] = []
         for question in asked:

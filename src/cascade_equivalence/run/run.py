@@ -17,6 +17,7 @@ from cascade_equivalence.run.layout import CLIPS, JOURNAL
 from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.plan import Plan
 from cascade_equivalence.run.progress import Reporter
+from cascade_equivalence.run.sounds import sounds_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def open_run(
         journal = Journal(directory / JOURNAL)
         try:
             store = ClipStore(directory / CLIPS)
-            models = Models(plan, reporter.say)
+            models = Models(plan, reporter.say, lambda: sounds_of(plan, journal))
             does = Here(plan, models, store) if executor is None else executor(plan, store)
             yield Run(directory, plan, journal, store, models, does, reporter)
         finally:

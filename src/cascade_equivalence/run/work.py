@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from cascade_equivalence.audio.babble import read_talkers
 from cascade_equivalence.audio.condition import Condition
@@ -21,7 +21,7 @@ from cascade_equivalence.run.batching import halving
 from cascade_equivalence.run.journal import ClipRow, ReplyRow, Row, TranscriptRow
 from cascade_equivalence.run.plan import Plan
 from cascade_equivalence.systems.prompting import Style
-from cascade_equivalence.systems.system import Mode, Reply, Stimulus
+from cascade_equivalence.systems.system import AsItComes, Mode, OneByOne, Reply, Stimulus, Transcript
 from cascade_equivalence.tasks.item import Item
 
 if TYPE_CHECKING:
@@ -84,27 +84,31 @@ class Ask:
 
 Work = Make | Transcribe | Ask
 
+L = TypeVar("L")
+N = Any
+
 KOKORO = cache(KokoroSynthesizer)
 
 
-def do(work: Work, plan: Plan, models: Models, store: ClipStore) -> list[Row]:
+def do(work: Work, plan: Plan, models: Models, store: ClipStore) -> Iterator[list[Row]]:
     """Do one piece of work; the only place that touches a model. What was asked in vain has no row.
 
-    Raises `AudioError`, `ModelError` or `RunError`.
+    Local weights give the rows of a batch together, an endpoint each row as its answer comes. Raises `AudioError`,
+    `ModelError` or `RunError`.
     """
     match work:
         case Make():
-            return [*_make(work, plan, store)]
+            yield [*_make(work, plan, store)]
         case Transcribe():
             models.focus(work.model)
             if work.anew:
                 models.forget()
-            return [*_transcribe(work, models, store)]
+            yield from _transcribe(work, models, store)
         case Ask():
             models.focus(work.model)
             if work.anew:
                 models.forget()
-            return [*_ask(work, plan, models, store)]
+            yield from _ask(work, plan, models, store)
 
 
 def maker_of(plan: Plan) -> ClipMaker:
@@ -122,33 +126,36 @@ def _make(work: Make, plan: Plan, store: ClipStore) -> list[ClipRow]:
     return rows
 
 
-def _transcribe(work: Transcribe, models: Models, store: ClipStore) -> list[TranscriptRow]:
+def _transcribe(work: Transcribe, models: Models, store: ClipStore) -> Iterator[list[Row]]:
     model = models.transcriber(work.model)
 
-    done = halving(model.transcribe, [store.get(clip.sha256) for clip in work.clips], models.fits(work.model))
-    return [
-        TranscriptRow(key, work.model, clip.sha256, t.text, t.logprob, t.tokens, int(t.complete), seconds, count)
-        for key, clip, (t, seconds, count) in zip(work.keys, work.clips, done, strict=True)
-    ]
+    def row(index: int, said: Transcript, seconds: float, count: int) -> TranscriptRow:
+        clip = work.clips[index].sha256
+        told = (said.text, said.logprob, said.tokens, int(said.complete))
+        return TranscriptRow(work.keys[index], work.model, clip, *told, seconds, count)
+
+    clips = Loaded([clip.sha256 for clip in work.clips], store.get)
+    if isinstance(model, OneByOne):
+        for index, said in model.transcripts(clips):
+            yield [] if said is None else [row(index, said, 0.0, 1)]
+        return
+    done = halving(model.transcribe, clips, models.fits(work.model))
+    yield [row(index, *told) for index, told in enumerate(done)]
 
 
-def _ask(work: Ask, plan: Plan, models: Models, store: ClipStore) -> list[ReplyRow]:
+def _ask(work: Ask, plan: Plan, models: Models, store: ClipStore) -> Iterator[list[Row]]:
     system = models.system(work.model, work.style)
     task = next(task for task in plan.tasks if task.name == work.task)
 
     def stimulus(given: Given) -> Stimulus:
         return store.get(given.sha256) if isinstance(given, Sound) else given
 
-    def reply(part: Sequence[int]) -> list[Reply | None]:
-        given = [stimulus(work.given[i]) for i in part]
-        return system.reply(task, [work.items[i] for i in part], given, work.mode)
-
-    done = halving(reply, range(len(work.keys)), models.fits(work.model))
-    return [
-        ReplyRow(
-            key=work.keys[i],
+    def row(index: int, reply: Reply, count: int) -> ReplyRow:
+        given = work.given[index]
+        return ReplyRow(
+            key=work.keys[index],
             asker=work.asker,
-            content=given.sha256 if isinstance(given := work.given[i], Sound) else given or "",
+            content=given.sha256 if isinstance(given, Sound) else given or "",
             scores=None if reply.scores is None else scores_json(reply.scores),
             text=reply.text,
             read=reply.read,
@@ -159,9 +166,37 @@ def _ask(work: Ask, plan: Plan, models: Models, store: ClipStore) -> list[ReplyR
             listened_s=reply.listened,
             batch_size=count,
         )
-        for i, (reply, _, count) in enumerate(done)
-        if reply is not None
-    ]
+
+    if isinstance(system, AsItComes):
+        for index, reply in system.replies(task, work.items, Loaded(work.given, stimulus), work.mode):
+            yield [] if reply is None else [row(index, reply, 1)]
+        return
+
+    def reply_to(part: Sequence[int]) -> list[Reply | None]:
+        given = [stimulus(work.given[i]) for i in part]
+        return system.reply(task, [work.items[i] for i in part], given, work.mode)
+
+    done = halving(reply_to, range(len(work.keys)), models.fits(work.model))
+    yield [row(i, reply, count) for i, (reply, _, count) in enumerate(done) if reply is not None]
+
+
+class Loaded(Sequence[L]):
+    """What is loaded when it is asked for, not before: a batch for an endpoint may be larger than memory."""
+
+    def __init__(self, names: Sequence[N], load: Callable[[N], L]) -> None:
+        self._names, self._load = names, load
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> L: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[L]: ...
+    def __getitem__(self, index: int | slice) -> L | Sequence[L]:
+        if isinstance(index, slice):
+            return [self._load(name) for name in self._names[index]]
+        return self._load(self._names[index])
 
 
 def scores_json(scores: Sequence[float]) -> str:

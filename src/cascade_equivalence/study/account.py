@@ -14,6 +14,7 @@ from cascade_equivalence.pocket import fetch, shipped
 from cascade_equivalence.pocket.registry import EMBEDDED, KOKORO
 from cascade_equivalence.study.hub_models import HUB_MODELS
 from cascade_equivalence.study.machine import Machine
+from cascade_equivalence.study.outside import EndpointSpec
 from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study, TaskSpec
 from cascade_equivalence.study.tasks import dataset_of
 from cascade_equivalence.tasks.manifest import read_manifest
@@ -147,17 +148,13 @@ def _unspoken(spec: TaskSpec, manifest: Path, items: int, there: bool) -> int:
 
 
 def _used(study: Study) -> dict[str, ModelSpec]:
-    """The models that arms name, with speech LLMs that are named in an arm alone."""
+    """The models with weights that arms name, with speech LLMs that are named in an arm alone."""
     names: dict[str, ModelSpec] = {}
     for arm in study.arms.values():
-        for name in (arm.asr, arm.llm if isinstance(arm.llm, str) else None):
-            if name is not None:
-                names[name] = study.models[name]
-        if isinstance(arm.llm, Of):
-            of = study.speech_llm_of(arm.llm)
-            names[of] = study.speech_spec(of)
-        if arm.speech_llm is not None:
-            names[arm.speech_llm] = study.speech_spec(arm.speech_llm)
+        llm = study.speech_llm_of(arm.llm) if isinstance(arm.llm, Of) else arm.llm
+        for name in (arm.asr, llm, arm.speech_llm):
+            if name is not None and isinstance(study.models.get(name), ModelSpec | None):
+                names[name] = study.speech_spec(name)
     return names
 
 
@@ -225,7 +222,7 @@ def _data_downloads(
 def _parameters(study: Study, name: str) -> float | None:
     """Billions of parameters of a model of the study, if they are known."""
     spec = _used(study).get(name) or study.models.get(name)
-    if spec is None:
+    if not isinstance(spec, ModelSpec):
         return None
     if spec.id in HUB_MODELS:
         known = HUB_MODELS[spec.id]
@@ -270,15 +267,16 @@ def _loaded(study: Study, machine: Machine) -> list[Loaded]:
 
 
 def _endpoint(study: Study, arm: ArmSpec) -> str | None:
-    """The host that an arm asks, where it is an endpoint."""
-    name = arm.speech_llm if isinstance(arm.speech_llm, str) else None
-    spec = study.models.get(name) if name else None
-    return getattr(spec, "endpoint", None)
+    """The hosts that an arm asks, where it is an endpoint."""
+    llm = study.speech_llm_of(arm.llm) if isinstance(arm.llm, Of) else arm.llm
+    name = arm.speech_llm or llm or ""
+    spec = study.models.get(name)
+    return ", ".join(spec.resolved(name).hosts) if isinstance(spec, EndpointSpec) else None
 
 
 def _packages(study: Study, machine: Machine) -> list[str]:
     wanted: list[tuple[str, str, str]] = []
-    if any(getattr(spec, "endpoint", None) is None for spec in _used(study).values()):
+    if _used(study):
         wanted += [("torch", "models", "models run here"), ("transformers", "models", "models run here")]
     if any(isinstance(one, TaskSpec) and one.dataset is not None for one in study.tasks):
         wanted += [("huggingface_hub", "data", "data sets"), ("pyarrow", "data", "data sets")]

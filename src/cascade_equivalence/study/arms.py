@@ -47,6 +47,17 @@ class Arm:
         return self.llm is None or self.llm.weights is None
 
     @property
+    def looked_up(self) -> bool:
+        """Whether its answers or transcripts lie in a file: nothing can be asked of it but its trials."""
+        return any(one is not None and one.device == "elsewhere" for one in (self.asr, self.llm, self.speech))
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether part of it answers behind an endpoint or from a file: its seconds are not those of its models."""
+        made_of = (self.asr, self.llm, self.speech)
+        return any(one is not None and one.device in ("remote", "elsewhere") for one in made_of)
+
+    @property
     def encoder(self) -> str | None:
         """Fingerprint of the weights it hears through."""
         heard = self.parts.get("encoder") or self.asr

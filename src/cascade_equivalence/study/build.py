@@ -9,12 +9,23 @@ from pathlib import Path
 from cascade_equivalence.audio.condition import Condition, parse_condition
 from cascade_equivalence.errors import ModelError, UsageError
 from cascade_equivalence.hashing import digest_of
-from cascade_equivalence.run.plan import ArmPlan, LocalModel, Model, Plan, Sizes, SpeechModel
+from cascade_equivalence.run.plan import (
+    ArmPlan,
+    EndpointModel,
+    FileModel,
+    LocalModel,
+    Model,
+    Plan,
+    Sizes,
+    SpeechModel,
+)
+from cascade_equivalence.study.outside import EndpointSpec, PredictionsSpec, one_way
 from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study, TaskSpec
 from cascade_equivalence.study.tasks import build_task
 from cascade_equivalence.systems.identity import Identity, fingerprints, identify
-from cascade_equivalence.systems.loading import Check, Role, locate, place
+from cascade_equivalence.systems.loading import Check, Placement, Role, locate, place
 from cascade_equivalence.systems.prompting import Style, style_of
+from cascade_equivalence.systems.remote.predictions import match_trials, read_predictions
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
 from cascade_equivalence.tasks.permute import permuted
 from cascade_equivalence.tasks.task import Task, corpus_dir
@@ -70,9 +81,9 @@ def build_plan(
     """
     tasks = build_tasks(study, base, say)
     conditions, own_conditions = _conditions(study, tasks, base)
-    builder = _Builder(study, say, own or {})
+    builder = _Builder(study, base, say, own or {})
     arms, same = _distinct(builder, {name: builder.arm(name, spec) for name, spec in study.arms.items()})
-    return Plan(
+    plan = Plan(
         tasks=tasks,
         conditions=conditions,
         models=builder.models,
@@ -86,6 +97,20 @@ def build_plan(
         sizes=Sizes(**study.checks.model_dump()),
         requests={name: arm.latency for name, arm in study.arms.items() if arm.latency is not None},
     )
+    _check_outside(plan, say)
+    return plan
+
+
+def _check_outside(plan: Plan, say: Callable[[str], None]) -> None:
+    """Raises `UsageError` where an endpoint cannot answer the way the study wants; says how files fit the trials."""
+    closed = [task for task in plan.tasks if plan.mode(task) == "labels"]
+    for arm in plan.arms:
+        if closed and isinstance(model := plan.models[arm.answers], EndpointModel):
+            one_way(arm.name, model.name, model.endpoint, "labels")
+    for model in plan.models.values():
+        if isinstance(model, FileModel):
+            trials = [(task.name, t.item.id, t.condition.name) for task in plan.tasks for t in plan.trials(task)]
+            say(match_trials(model.predictions, trials).words())
 
 
 def _distinct(builder: _Builder, arms: Mapping[str, ArmPlan]) -> tuple[tuple[ArmPlan, ...], dict[str, str]]:
@@ -104,6 +129,7 @@ class _Builder:
     """Models located and identified once each."""
 
     study: Study
+    base: Path
     say: Callable[[str], None]
     own: Mapping[str, OwnSpeechLLM]
     models: dict[str, Model] = field(default_factory=dict)
@@ -114,18 +140,65 @@ class _Builder:
             planted = self._planted(name, spec)
             return ArmPlan(name, "speech", None, planted.name, planted.llm, self._style(planted))
         if spec.speech_llm:
-            speech = self._speech(spec.speech_llm)
-            return ArmPlan(name, "speech", None, speech.name, speech.llm, self._style(speech))
+            return self._listening(name, spec.speech_llm)
         if spec.asr:
-            self._local(spec.asr, "asr")
-        if isinstance(spec.llm, Of):
-            speech = self._speech(self.study.speech_llm_of(spec.llm))
-            llm, style = speech.llm, self._style(speech)
-        else:
-            assert spec.llm is not None
-            llm = spec.llm
-            style = style_of(llm, self._local(llm, "llm").directory, self.study.models[llm].prompt, self.say)
+            self._hearing(name, spec.asr)
+        of = isinstance(spec.llm, Of)
+        llm = self.study.speech_llm_of(spec.llm) if isinstance(spec.llm, Of) else spec.llm
+        assert llm is not None
+        match self._outside(llm):
+            case FileModel():
+                raise UsageError(f"arm '{name}': '{llm}' is a file of predictions, which cannot read a transcript")
+            case EndpointModel(endpoint=endpoint):
+                style: Style = "chat" if endpoint.text == "chat" else "plain"
+            case None if of:
+                speech = self._speech(llm)
+                llm, style = speech.llm, self._style(speech)
+            case None:
+                read = self.study.models[llm]
+                assert isinstance(read, ModelSpec)
+                style = style_of(llm, self._local(llm, "llm").directory, read.prompt, self.say)
         return ArmPlan(name, "cascade" if spec.asr else "gold", spec.asr, llm, llm, style)
+
+    def _hearing(self, arm: str, asr: str) -> None:
+        """Have an ASR among the models."""
+        outside = self._outside(asr)
+        if outside is None:
+            self._local(asr, "asr")
+        elif isinstance(outside, EndpointModel) and outside.endpoint.wire != "openai":
+            raise UsageError(
+                f"arm '{arm}': '{asr}' cannot be its asr; transcripts come from an endpoint of kind openai, a file of "
+                "predictions or weights"
+            )
+
+    def _listening(self, name: str, key: str) -> ArmPlan:
+        """The plan of an arm that is given sound itself."""
+        match self._outside(key):
+            case FileModel():
+                return ArmPlan(name, "speech", None, key, None, "chat")
+            case EndpointModel():
+                # Its language model is what answers other arms' transcripts on the same server, if any are asked there.
+                read = {self.study.speech_llm_of(a.llm) if isinstance(a.llm, Of) else a.llm for a in self._texts()}
+                return ArmPlan(name, "speech", None, key, key if key in read else None, "chat")
+            case None:
+                speech = self._speech(key)
+                return ArmPlan(name, "speech", None, speech.name, speech.llm, self._style(speech))
+
+    def _texts(self) -> list[ArmSpec]:
+        return [arm for arm in self.study.arms.values() if arm.llm is not None]
+
+    def _outside(self, name: str) -> EndpointModel | FileModel | None:
+        """A model without weights; None for one with."""
+        if name not in self.models:
+            match self.study.models.get(name):
+                case EndpointSpec() as spec:
+                    endpoint = spec.resolved(name)
+                    self.models[name] = EndpointModel(name, endpoint, endpoint.identity())
+                case PredictionsSpec() as spec:
+                    found = read_predictions(self.base / spec.predictions, spec.key, spec.condition)
+                    self.models[name] = FileModel(name, found, found.identity())
+        model = self.models.get(name)
+        return model if isinstance(model, EndpointModel | FileModel) else None
 
     def fingerprint(self, arm: ArmPlan) -> object:
         """What tells two arms apart; of an arm with weights that cannot be known, its name."""
@@ -140,8 +213,8 @@ class _Builder:
         `auto` follows the study's own model where that is the same LLM, so that matched arms get the same words.
         """
         wanted, llm = self.study.speech_spec(speech.name).prompt, self._known(speech.llm)
-        if wanted == "auto" and llm.name in self.study.models:
-            wanted = self.study.models[llm.name].prompt
+        if wanted == "auto" and isinstance(spec := self.study.models.get(llm.name), ModelSpec):
+            wanted = spec.prompt
         return style_of(llm.name, llm.directory, wanted, self.say)
 
     def _known(self, name: str) -> LocalModel:
@@ -152,11 +225,24 @@ class _Builder:
     def _local(self, name: str, role: Role) -> LocalModel:
         if name not in self.models:
             spec = self.study.models[name]
+            assert isinstance(spec, ModelSpec)
             decoding = {"padding": spec.padding, "language": "en"} if role == "asr" else {}
+            if role == "asr" and spec.runtime == "faster-whisper":
+                self.models[name] = self._faster_whisper(name, spec)
+                return self._known(name)
             directory = self._locate(spec.id, spec.revision)
             placed = self._placed(name, spec, spec.id, directory, role, **decoding)
             self.models[name] = replace(placed, padding=spec.padding)
         return self._known(name)
+
+    def _faster_whisper(self, name: str, spec: ModelSpec) -> LocalModel:
+        from cascade_equivalence.systems.remote import faster_whisper
+
+        directory = faster_whisper.located(name, spec.id)
+        dtype = (spec.dtype or self.study.dtype).replace("auto", "float32")
+        device = (spec.device or self.study.device).replace("auto", "cpu")
+        identity = faster_whisper.identify(name, spec.id, directory, device, dtype)
+        return LocalModel(name, directory, Placement(device, dtype, 16), identity, runtime="faster-whisper")
 
     def _placed(
         self,
@@ -253,18 +339,21 @@ class _Builder:
             if isinstance(named, Path):
                 return str(named), named
             # At the revision that the study pins where it names the same repository.
-            pinned = [other.revision for other in self.study.models.values() if other.id == named and other.revision]
+            pinned = [other.revision for other in self._weights() if other.id == named and other.revision]
             return str(named), self._locate(named, pinned[0] if pinned else None)
         revision = None
-        if wanted in self.study.models:
-            other = self.study.models[wanted]
+        if isinstance(other := self.study.models.get(wanted), ModelSpec):
             wanted, revision = other.id, other.revision
         self.say(f"{speech}: its {key} from '{wanted}', as the study says, instead of '{named}'")
         return wanted, self._locate(wanted, revision)
 
+    def _weights(self) -> list[ModelSpec]:
+        return [spec for spec in self.study.models.values() if isinstance(spec, ModelSpec)]
+
     def _llms(self) -> list[str]:
         """The LLMs that the study's text arms name."""
-        return list(dict.fromkeys(arm.llm for arm in self.study.arms.values() if isinstance(arm.llm, str)))
+        named = dict.fromkeys(arm.llm for arm in self.study.arms.values() if isinstance(arm.llm, str))
+        return [name for name in named if self._outside(name) is None]
 
     def _own(self, name: str, own: OwnSpeechLLM) -> SpeechModel:
         if own.llm not in self.study.models:

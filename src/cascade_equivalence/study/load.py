@@ -173,6 +173,7 @@ class _Loader:
             compute_s=reply.compute_s + (heard.compute_s if heard else 0.0),
             clip=row.clip,
             transcript=heard,
+            served=reply.served,
         )
 
     def _row(self, rows: Mapping[str, Row], key: str, what: str, of: AnswerRow) -> Row:

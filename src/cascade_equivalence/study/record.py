@@ -27,7 +27,7 @@ def record(study: Study, plan: Plan, journal: Journal, replacing: bool = False) 
         refuse_another(study, journal)
     journal.put_fact("study", study.model_dump(mode="json"))
     journal.put_fact("tasks", [_task(plan, index) for index in range(len(plan.tasks))])
-    identities = {name: asdict(m.identity) for name, m in plan.models.items() if isinstance(m, LocalModel)}
+    identities = {name: asdict(m.identity) for name, m in plan.models.items() if not isinstance(m, SpeechModel)}
     journal.put_fact("identities", identities)
     journal.put_fact("arms", {arm.name: _arm(study, plan, arm) for arm in plan.arms})
     journal.put_fact("matches", _matches(plan))
@@ -81,13 +81,13 @@ def _arm(study: Study, plan: Plan, arm: ArmPlan) -> dict[str, Any]:
         "kind": arm.kind,
         "asr": arm.asr,
         "llm": arm.llm,
-        "speech": asdict(speech.identity) if speech else None,
+        "speech": asdict(plan.identity(arm.answers)) if arm.kind == "speech" else None,
         "parts": {role: asdict(part) for role, part in speech.parts.items()} if speech else {},
         "style": arm.style,
         "same": [name for name, other in plan.same.items() if other == arm.name],
         "planted": speech.planted if speech else None,
         "bytes": weight_bytes(plan, arm),
-        "hearing": hearing_key(plan, arm) if arm.hears else None,
+        "hearing": hearing_key(plan, arm) if arm.hears and plan.asks(arm) else None,
         "retest": repeat_key(plan, arm),
         "latency": latency_key(plan, arm),
         "offsets": {task.name: offset_key(plan, arm, task) for task in plan.tasks if task.form.kind == "labels"},
@@ -97,6 +97,8 @@ def _arm(study: Study, plan: Plan, arm: ArmPlan) -> dict[str, Any]:
 
 def weight_bytes(plan: Plan, arm: ArmPlan) -> int | None:
     """Bytes of the weights an arm answers with, as they are loaded; None where they are not here."""
+    if not plan.here(arm):
+        return None
     speech = plan.speech(arm)
     names = [arm.asr, arm.llm if speech else arm.answers]
     models = [model for name in names if name and isinstance(model := plan.models[name], LocalModel)]
@@ -118,8 +120,13 @@ def _matches(plan: Plan) -> list[dict[str, Any]]:
         {"left": arm.name, "right": other.name, **asdict(match(_weights(plan, arm), _weights(plan, other)))}
         for arm in plan.arms
         for other in plan.arms
-        if arm.kind == "speech" and other.kind != "speech" and arm.llm and other.llm
+        if arm.kind == "speech" and other.kind != "speech" and _has_weights(plan, arm) and _has_weights(plan, other)
     ]
+
+
+def _has_weights(plan: Plan, arm: ArmPlan) -> bool:
+    """Whether the tensors of an arm's language model can be read."""
+    return arm.llm is not None and isinstance(plan.models[arm.llm], LocalModel)
 
 
 def _weights(plan: Plan, arm: ArmPlan) -> Weights:
@@ -139,6 +146,7 @@ def _weights(plan: Plan, arm: ArmPlan) -> Weights:
 def _task(plan: Plan, index: int) -> dict[str, Any]:
     task = plan.tasks[index]
     item = task.items[0]
+    message = task.form.chat(item)[:2]
     prompts = {arm.style: task.form.plain(item, task.shots).before for arm in plan.arms if arm.style == "plain"}
     return {
         "name": task.name,
@@ -149,6 +157,7 @@ def _task(plan: Plan, index: int) -> dict[str, Any]:
         "sufficient": task.form.sufficient,
         "mode": plan.mode(task),
         "labels": list(task.labels),
+        "message": message,
         "prompt": prompts.get("plain", " … ".join(task.form.chat(item))),
         "shots": [shot.id for shot in task.shots],
         "calibrated_on": len(task.calibration) if task.form.kind == "labels" else 0,
@@ -160,6 +169,7 @@ def _task(plan: Plan, index: int) -> dict[str, Any]:
                 "choices": [c.label for c in i.choices],
                 "group": i.group,
                 "speaker": i.speaker,
+                **({"message": own} if (own := task.form.chat(i)[:2]) != message else {}),
             }
             for i in task.items
         ],

@@ -81,7 +81,8 @@ class StudyRecord:
 
 @dataclass(frozen=True, slots=True)
 class ItemRecord:
-    """An item. text: what is spoken, where known. accepted: its label first; empty without gold."""
+    """An item. text: what is spoken, where known. accepted: its label first; empty without gold. message: see
+    `TaskRecord`, where the item has words of its own."""
 
     id: str
     text: str | None
@@ -89,6 +90,7 @@ class ItemRecord:
     choices: tuple[str, ...] = ()
     group: str | int | None = None
     speaker: str | int | None = None
+    message: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,8 @@ class TaskRecord:
     """A task with the items that the study asked. conditions: the study's own unless the task had others.
 
     kind: `labels` (one label set), `options` (each item its own), `open`. sufficient: whether the words alone solve it;
-    None where that is not known. variant_of: the task of which this is another order of options.
+    None where that is not known. variant_of: the task of which this is another order of options. message: the user's
+    words before and after the sound, in a chat.
     """
 
     name: str
@@ -120,6 +123,7 @@ class TaskRecord:
     variant_of: str | None = None
     mode: Literal["labels", "generate"] = "labels"
     prompt: str = ""
+    message: tuple[str, str] | None = None
     shots: tuple[str, ...] = ()
     calibrated_on: int = 0
     origin: OriginRecord | None = None
@@ -265,7 +269,7 @@ class LatencyRecord:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What an ASR heard. complete: whether it ended by itself."""
+    """What an ASR heard. logprob: None where it is not known. complete: whether it ended by itself."""
 
     text: str
     logprob: float | None
@@ -276,7 +280,7 @@ class Transcript:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One arm's answer on one trial. read: what its LLM was given to read. compute_s: model seconds of all that the
-    answer needed, as if nothing had been shared with another arm."""
+    answer needed, as if nothing had been shared with another arm. served: what a server says it served."""
 
     item: str
     condition: str
@@ -286,6 +290,7 @@ class Answer:
     compute_s: float
     clip: str | None = None
     transcript: Transcript | None = None
+    served: str | None = None
 
 
 Given = Mapping[str, Mapping[str, tuple[Answer | None, ...]]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -77,7 +78,8 @@ class Results:
     snr: Mapping[str, tuple[float, float, int]]
     """Condition → smallest and largest SNR reached (dB), and how many clips were scaled against clipping."""
     compute_s: Mapping[str, float]
-    """Arm → model seconds of all its answers, as if it had run alone (shared work counted for each)."""
+    """Arm → model seconds of all its answers, as if it had run alone (shared work counted for each); not of arms that
+    answer elsewhere, whose seconds would be a network's."""
     failures: tuple[str, ...]
     matches: tuple[MatchGrade, ...] = ()
     hearing: Mapping[str, Hearing] | None = None
@@ -95,6 +97,8 @@ class Results:
     """Task → the LLM given the true text: whether the task measures anything."""
     mechanism: Mapping[str, Analyses] = field(default_factory=dict)
     """Arm → what its analyses found (`study.mechanism.results` reads it)."""
+    served: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Arm behind an endpoint → what its server said it served → answers."""
 
     @property
     def controls(self) -> tuple[Change, ...]:
@@ -122,6 +126,7 @@ def analyse(directory: Path) -> Results:
     comparisons = compare_arms(study, tasks, arms, by_group, withheld)
     speech = {arm.name for arm in arms if arm.kind == "speech"}
     timed = costs(arms, (study.prices or {}).get("gpu_hour"))
+    elsewhere = {arm.name for arm in arms if arm.elsewhere}
     return Results(
         study=study,
         tasks=tasks,
@@ -136,6 +141,7 @@ def analyse(directory: Path) -> Results:
         compute_s={
             arm: sum(answer.compute_s for answers in per.values() for answer in answers if answer)
             for arm, per in run.given.items()
+            if arm not in elsewhere
         },
         failures=(*withheld.values(), *_failures(study, (*cells, *permuted.values()))),
         matches=run.matches,
@@ -150,6 +156,7 @@ def analyse(directory: Path) -> Results:
         columns=columns_of(study, tasks, arms, by_group, timed, withheld),
         gold_arms=gold_arms_of(tasks, arms, by_group),
         mechanism={arm.name: arm.analyses for arm in arms if arm.analyses},
+        served=_served(run.given),
     )
 
 
@@ -172,15 +179,23 @@ def _permuted(
 
 
 def _withheld(arms: tuple[Arm, ...], proofs: Mapping[str, Hearing]) -> dict[str, str]:
-    """Arms whose comparisons are not shown, and why. A speech LLM must have been through the gate."""
+    """Arms whose comparisons are not shown, and why. A speech LLM that can be asked must have been through the gate."""
     found = {}
     for arm in arms:
         proof = proofs.get(arm.name)
-        if proof is None and arm.kind == "speech":
+        if proof is None and arm.kind == "speech" and not arm.looked_up:
             found[arm.name] = f"arm '{arm.name}': not shown to hear yet; run the study again to go on"
         elif proof is not None and proof.passed is False:
             found[arm.name] = f"arm '{arm.name}' does not pass the hearing check, so it is not compared: {proof.reason}"
     return found
+
+
+def _served(given: Given) -> dict[str, Mapping[str, int]]:
+    said = {
+        arm: Counter(answer.served for answers in per.values() for answer in answers if answer and answer.served)
+        for arm, per in given.items()
+    }
+    return {arm: dict(counts) for arm, counts in said.items() if counts}
 
 
 def _snr(clips: Sequence[ClipRow]) -> dict[str, tuple[float, float, int]]:

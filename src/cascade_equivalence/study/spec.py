@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Container
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
 from cascade_equivalence.errors import UsageError
 from cascade_equivalence.inside.settings import Analysis, MechanismSpec
 from cascade_equivalence.reading.yaml_text import cure, file_name, load_yaml, parse_yaml
+from cascade_equivalence.study.outside import EndpointSpec, PredictionsSpec, kind_of, lifted
+from cascade_equivalence.study.strict import Strict
 
 PRESETS = ("pocket", "pocket-full", "paper", "paper-ultravox", "paper-qwen2-audio", "paper-phi4")
 
@@ -30,20 +22,7 @@ PRESETS = ("pocket", "pocket-full", "paper", "paper-ultravox", "paper-qwen2-audi
 Seed = Annotated[int, Field(ge=0, strict=True)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_as_number(cls, value: Any, info: ValidationInfo) -> Any:
-        # true would pass as the number 1.
-        annotation = str(cls.model_fields[info.field_name or ""].annotation)
-        if isinstance(value, bool) and re.search(r"int|float", annotation) and "bool" not in annotation:
-            raise ValueError(f"{str(value).lower()} is no number; write the number")
-        return value
-
-
-class ModelSpec(_Strict):
+class ModelSpec(Strict):
     """Weights by name: an embedded model, a directory, or a hub id. Unset fields follow the study.
 
     revision: branch, tag or commit of a hub id. llm, encoder: where the same LLM and audio encoder that a speech LLM
@@ -58,16 +37,25 @@ class ModelSpec(_Strict):
     dtype: Literal["auto", "float32", "float16", "bfloat16"] | None = None
     batch_size: int | None = Field(default=None, ge=1)
     padding: Literal["stock", "short", "tight"] = "short"
+    runtime: Literal["transformers", "faster-whisper"] = "transformers"
     prompt: Literal["auto", "plain", "chat"] = "auto"
 
 
-class Of(_Strict):
+AnyModel = Annotated[
+    Annotated[ModelSpec, Tag("ModelSpec")]
+    | Annotated[EndpointSpec, Tag("EndpointSpec")]
+    | Annotated[PredictionsSpec, Tag("PredictionsSpec")],
+    Discriminator(kind_of),
+]
+
+
+class Of(Strict):
     """The language model of a speech LLM, by the name of its arm: what makes a cascade a self-cascade."""
 
     of: str
 
 
-class ArmSpec(_Strict):
+class ArmSpec(Strict):
     """A speech LLM, a cascade (`asr` + `llm`), the gold arm (`transcript: gold` + `llm`) or a planted control.
 
     planted: the nature of a control (`systems.planting`), on `llm`, hearing through `asr` where its nature does.
@@ -99,7 +87,7 @@ class ArmSpec(_Strict):
         return self
 
 
-class HubSpec(_Strict):
+class HubSpec(Strict):
     """Any data set on the hub: its columns by what they are read as; `labels` names integer labels in order."""
 
     hub: str
@@ -110,7 +98,7 @@ class HubSpec(_Strict):
     labels: list[str] | None = Field(default=None, min_length=2)
 
 
-class TaskSpec(_Strict):
+class TaskSpec(Strict):
     """A shipped task (`task`), one of one's own (`manifest`) or a public one (`dataset`), with settings of its own.
 
     `form` names the wording (default: `name`, if it is one of the shipped forms'); `voice` speaks text items. `path` is
@@ -152,7 +140,7 @@ class TaskSpec(_Strict):
         return self.name or self.task or self.dataset or (self.manifest.stem if self.manifest else "")
 
 
-class Checks(_Strict):
+class Checks(Strict):
     """Trials of the hearing check, answers that are repeated, and single requests that are timed, of each arm."""
 
     hearing: int = Field(default=40, ge=0)
@@ -160,19 +148,19 @@ class Checks(_Strict):
     latency: int = Field(default=24, ge=0)
 
 
-class Pairs(_Strict):
+class Pairs(Strict):
     """Comparisons one by one."""
 
     pairs: list[tuple[str, str]]
 
 
-class Study(_Strict):
+class Study(Strict):
     """The declarative description of a study. `base` is the directory that relative paths start from."""
 
     name: Annotated[str, AfterValidator(file_name)] = "study"
     tasks: list[str | TaskSpec] = Field(min_length=1)
     conditions: list[str] = Field(default_factory=lambda: ["clean"], min_length=1, max_length=300)
-    models: dict[str, ModelSpec]
+    models: dict[str, AnyModel]
     arms: dict[str, ArmSpec] = Field(min_length=1)
     comparisons: Literal["matched"] | Pairs = "matched"
     primary: list[tuple[str, str]] | None = None
@@ -191,6 +179,11 @@ class Study(_Strict):
     device: str = "auto"
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     limit: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _files_are_models(cls, raw: Any) -> Any:
+        return lifted(raw)
 
     @model_validator(mode="after")
     def _names_exist(self) -> Study:
@@ -219,9 +212,14 @@ class Study(_Strict):
         arm = self.arms.get(llm.of)
         return arm.speech_llm if arm and arm.speech_llm else llm.of
 
+    def source_of(self, name: str) -> str:
+        """What a model is, in tables: its id, its file, or what is asked at an endpoint."""
+        return self.models[name].id if name in self.models else name
+
     def speech_spec(self, name: str) -> ModelSpec:
         """What `models` says of a speech LLM, or its defaults where it is named in an arm alone."""
-        return self.models.get(name) or ModelSpec(id=name)
+        spec = self.models.get(name)
+        return spec if isinstance(spec, ModelSpec) else ModelSpec(id=name)
 
 
 def load_study(source: str | Path | None = None, **overrides: Any) -> tuple[Study, Path]:
@@ -321,10 +319,16 @@ def _explain(error: ValidationError) -> str:
     return f"{place}: {message}" if place else message
 
 
+MODELS: dict[str, type[BaseModel]] = {
+    "ModelSpec": ModelSpec,
+    "EndpointSpec": EndpointSpec,
+    "PredictionsSpec": PredictionsSpec,
+}
+
+
 def _is_type_name(part: Any) -> bool:
-    return part in {"str", "TaskSpec", "HubSpec", "Pairs", "Of", "literal['matched']"} or str(part).startswith(
-        "function-after["
-    )
+    names = {"str", "TaskSpec", "HubSpec", "Pairs", "Of", "literal['matched']", *MODELS}
+    return part in names or str(part).startswith("function-after[")
 
 
 def _fields_at(location: tuple[Any, ...]) -> set[str]:
@@ -337,6 +341,8 @@ def _fields_at(location: tuple[Any, ...]) -> set[str]:
     }
     if len(location) > 1 and location[0] == "mechanism":
         return set(MechanismSpec.model_fields)
+    if len(location) > 3 and location[0] == "models" and location[2] in MODELS:
+        return set(MODELS[location[2]].model_fields)
     if len(location) > 1 and location[0] in nested:
         return set(nested[location[0]].model_fields)
     return {*Study.model_fields, "extends"}

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.hashing import digest_of
-from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.loading import origin
 from cascade_equivalence.systems.templates import TODAY, chat, looks_chatty, template_of
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.task import Task
+
+if TYPE_CHECKING:
+    from cascade_equivalence.systems.backbone import Backbone
 
 Style = Literal["plain", "chat"]
 

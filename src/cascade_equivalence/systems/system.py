@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from cascade_equivalence.audio.clip import Clip
 from cascade_equivalence.tasks.item import Item
@@ -54,6 +54,16 @@ class System(Protocol):
         """Answer a batch of items of one task. None: asked in vain, the answer stays missing and is asked again."""
 
 
+@runtime_checkable
+class AsItComes(Protocol):
+    """A system whose replies come one by one, so that each can be kept before the next is there."""
+
+    def replies(
+        self, task: Task, items: Sequence[Item], given: Sequence[Stimulus], mode: Mode
+    ) -> Iterator[tuple[int, Reply | None]]:
+        """Each reply with the index of its item, in any order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """What was recognised.
@@ -72,3 +82,11 @@ class Transcriber(Protocol):
 
     def transcribe(self, clips: Sequence[Clip]) -> list[Transcript]:
         """Transcripts of clips of 16 kHz, in their order."""
+
+
+@runtime_checkable
+class OneByOne(Protocol):
+    """An ASR whose transcripts come one by one."""
+
+    def transcripts(self, clips: Sequence[Clip]) -> Iterator[tuple[int, Transcript | None]]:
+        """Each transcript with the index of its clip, in any order. None: asked in vain, it stays missing."""

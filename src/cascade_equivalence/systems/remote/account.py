@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cascade_equivalence.systems.remote.endpoint import Endpoint
@@ -40,7 +40,7 @@ class Account:
 
     def words(self) -> str:
         """One line, for before the first request."""
-        number = f"{'at least ' if self.at_least else ''}{self.requests:,} requests"
+        number = f"{'at least ' if self.at_least else 'up to '}{self.requests:,} requests"
         sound = f" with {self.seconds / 60:.0f} min of audio" if self.sends_audio else " of text alone"
         cost = "at no price that the study names" if self.cost is None else f"about ${self.cost:.2f}"
         return f"{self.name}: {number}{sound} to {self.model} at {', '.join(self.hosts)}, {cost}"
@@ -64,6 +64,13 @@ def account(endpoint: Endpoint, questions: Iterable[Question]) -> Account:
         endpoint.scores == "token-ids",
         seconds > 0,
     )
+
+
+def account_of_sounds(endpoint: Endpoint, seconds: Sequence[float]) -> Account:
+    """The same of sounds that are to be transcribed, one request each."""
+    total = sum(seconds)
+    cost = endpoint.prices.of(0, total * endpoint.audio_rate, 0) if endpoint.prices else None
+    return Account(endpoint.name, endpoint.model, endpoint.hosts, len(seconds), total, cost, False, True)
 
 
 def estimate(endpoint: Endpoint, question: Question) -> float:

@@ -110,7 +110,7 @@ class Endpoint:
         settings = {"url": list(self.urls), "model": self.model, "scores": self.scores, "text": self.text}
         more = {"choice": self.choice, "prefill": self.prefill, "seed": self.seed, "thinking": self.thinking}
         return Identity(
-            name=self.name,
+            name=self.model,
             source=f"{self.model} at {', '.join(self.hosts)}",
             weights=None,
             runtime=f"endpoint: {self.wire}",

@@ -3,13 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cascade_equivalence.audio.clip import Clip
 from cascade_equivalence.errors import ModelError, UsageError
+from cascade_equivalence.hashing import digest_of, sha256_file
+from cascade_equivalence.systems.identity import Identity
 from cascade_equivalence.systems.system import Transcript
 
 MAX_TOKENS = 224
+
+
+def located(name: str, source: str) -> Path:
+    """The directory of a model: itself, or what faster-whisper fetches under a name or hub id. Raises `ModelError`."""
+    if Path(source).is_dir():
+        return Path(source).resolve()
+    try:
+        from faster_whisper.utils import download_model
+    except ImportError:
+        raise UsageError(f"ASR '{name}': pip install cascade-equivalence[faster-whisper]") from None
+    try:
+        return Path(download_model(source))
+    except Exception as error:
+        raise ModelError(
+            f"ASR '{name}': '{source}' is neither a directory in CTranslate2's layout nor a model that faster-whisper "
+            f"finds ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        ) from None
+
+
+def identify(name: str, source: str, directory: Path, device: str, dtype: str) -> Identity:
+    """Its identity, by the content of its weights' file and tokenizer. Raises `ModelError` without one."""
+    weights = directory / "model.bin"
+    if not weights.is_file():
+        raise ModelError(f"ASR '{name}': {directory} holds no model.bin, so it is no model of faster-whisper")
+    words = [p for p in sorted(directory.iterdir()) if p.name.startswith(("tokenizer", "vocab", "preprocessor"))]
+    return Identity(
+        name=source,
+        source=directory.name,
+        weights=sha256_file(weights),
+        runtime=", ".join(f"{package} {_version(package)}" for package in ("faster-whisper", "ctranslate2")),
+        device=device,
+        dtype=dtype,
+        batch_size=1,
+        decoding={"language": "en", "search": "greedy", "tokenizer": digest_of([sha256_file(p) for p in words])[:16]},
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 class FasterWhisper:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,11 +42,11 @@ class Predictions:
             names += [f"{task}/{item}", item]
         return next((name for name in names if name in self.said), None)
 
-    def identity(self, name: str) -> Identity:
+    def identity(self) -> Identity:
         """The file's hash stands for what made it: its match with anything is opaque."""
         return Identity(
-            name=name,
-            source=self.path.name,
+            name=self.sha256[:12],
+            source="a file of predictions",
             weights=None,
             runtime="predictions",
             device="elsewhere",
@@ -143,9 +143,10 @@ class PredictedTranscripts:
         """See `Transcriber.transcribe`. Raises `UsageError` for a sound without a transcript, or with two."""
         return [self._one(clip.sha256) for clip in clips]
 
-    def has(self, sound: str) -> bool:
-        """Whether the file has a transcript of a sound."""
-        return bool(self._texts(sound))
+    def transcripts(self, clips: Sequence[Clip]) -> Iterator[tuple[int, Transcript | None]]:
+        """Each transcript with its clip's index; None: the file has none. Raises `UsageError` where it has two."""
+        for index, clip in enumerate(clips):
+            yield index, self._one(clip.sha256) if self._texts(clip.sha256) else None
 
     def _one(self, sound: str) -> Transcript:
         texts = self._texts(sound)

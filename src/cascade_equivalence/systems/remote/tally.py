@@ -107,6 +107,7 @@ class Tally:
         parts = [f"{self.endpoint.name}: {self.requests} requests"]
         parts += [f"{self.again} repeats"] if self.again else []
         parts += [f"{self.refused} refused"] if self.refused else []
+        parts += [f"no audio tokens counted in {self.deaf} answers to sound"] if self.deaf else []
         parts += [f"about ${self.cost:.2f}"] if self.endpoint.prices else []
         parts += (
             [f"{self.in_vain} questions without an answer ({self.stopped or self.last_trouble})"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cascade_equivalence.systems.backbone import Backbone
-from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
+if TYPE_CHECKING:
+    from cascade_equivalence.systems.backbone import Backbone
+    from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
 
 
 @dataclass(frozen=True, slots=True)
