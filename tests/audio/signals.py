@@ -24,7 +24,8 @@ def voice(seconds: float = 2.0, seed: int = 0) -> np.ndarray:
 
 
 def active_level_db(samples: np.ndarray) -> float:
-    """Level of the 20 ms frames that are at most 30 dB under the 95th percentile of frame levels."""
+    """Level of the 20 ms frames that are at most 30 dB under the 95th percentile of frame levels, without the mean."""
+    samples = np.asarray(samples, np.float64) - np.mean(samples, dtype=np.float64)
     usable = len(samples) - len(samples) % 320
     levels = [
         10 * np.log10(np.mean(np.asarray(samples[at : at + 320], np.float64) ** 2) + 1e-20)
@@ -37,7 +38,7 @@ def active_level_db(samples: np.ndarray) -> float:
 
 
 def level_db(samples: np.ndarray) -> float:
-    return float(10 * np.log10(np.mean(np.asarray(samples, np.float64) ** 2)))
+    return float(10 * np.log10(np.var(np.asarray(samples, np.float64))))
 
 
 def lag(reference: np.ndarray, other: np.ndarray) -> int:

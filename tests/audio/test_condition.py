@@ -174,7 +174,7 @@ def test_silence_has_no_snr() -> None:
 def test_pauses_do_not_lower_the_level() -> None:
     burst = np.random.default_rng(0).normal(size=RATE).astype(np.float32)
     padded = np.concatenate([burst, np.zeros(3 * RATE, np.float32)])
-    assert active_power(padded) == pytest.approx(active_power(burst), rel=1e-6)
+    assert active_power(padded) == pytest.approx(active_power(burst), rel=1e-4)
     assert active_power(np.zeros(100, np.float32)) == 0
 
 

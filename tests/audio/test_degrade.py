@@ -240,9 +240,9 @@ def test_silent_speech_stays_silent_without_noise(condition: str, sounds: Path) 
 
 
 @pytest.mark.parametrize("condition", CHAINS)
-@pytest.mark.parametrize("length", [1, 10, 333])
+@pytest.mark.parametrize("length", [2, 10, 333])
 def test_very_short_clips(condition: str, length: int, sounds: Path) -> None:
-    made = under(condition, stored(np.full(length, 0.1, np.float32)), sounds)
+    made = under(condition, stored(np.resize([0.1, -0.1], length).astype(np.float32)), sounds)
     expected = length if "speed" not in condition else round(length / 1.1)
     assert abs(len(made.clip.samples) - expected) <= (1 if "speed" in condition else 0)
     assert np.isfinite(made.clip.samples).all()

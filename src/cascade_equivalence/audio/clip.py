@@ -52,19 +52,17 @@ def stored(samples: Samples) -> Clip:
 def read_clip(path: Path, item: str | None = None) -> Clip:
     """Read wav, flac, ogg, opus or mp3 at any rate and channel count as a 16 kHz mono clip.
 
-    Channels are averaged, other rates resampled (soxr, high quality). Raises `AudioError` naming the file (and
-    `item`, where given) if it is missing, not audio, empty or has samples that are not finite.
+    Channels are averaged, other rates resampled (soxr, high quality); a peak up to twice full scale is brought to it.
+    Raises `AudioError` naming the file (and `item`, where given) if it is missing, not audio, cut off, over an hour, at
+    an absurd rate, empty, silent, not finite, or if its channels cancel each other; for an item also under 10 ms.
     """
-    import soundfile
+    from cascade_equivalence.audio.sound_file import LEAST_SECONDS, read_sound
 
-    where = f"item '{item}': " if item else ""
-    if not path.is_file():
-        raise AudioError(f"{where}audio file {path} is missing")
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError) as error:
-        raise AudioError(f"{where}{path} cannot be read as audio ({error})") from None
-    return from_samples(samples, rate, f"{where}{path}")
+    name = f"item '{item}': {path}" if item else f"{path}"
+    sound = read_sound(path, name)
+    if item and len(sound.samples) < LEAST_SECONDS * sound.rate:
+        raise AudioError(f"{name} has {1000 * len(sound.samples) / sound.rate:.2g} ms of sound; take it out")
+    return from_samples(sound.samples, sound.rate, name)
 
 
 def from_samples(samples: Samples, rate: int, name: str) -> Clip:
@@ -80,7 +78,9 @@ def from_samples(samples: Samples, rate: int, name: str) -> Clip:
         mono = soxr.resample(mono, rate, RATE, quality="HQ").astype(np.float32)
         if not len(mono):
             raise AudioError(f"{name} is too short to resample")
-    return stored(mono)
+    # A resampler overshoots; clipping would change the sound.
+    peak = float(np.abs(mono).max())
+    return stored(mono if peak <= 1 else mono / np.float32(peak))
 
 
 def write_flac(clip: Clip, path: Path) -> None:
