@@ -68,8 +68,8 @@ def test_where_filters_top_level_meta_and_nested(tmp_path: Path) -> None:
         (ROW | {"id": "b", "choices": ["yes"]}, r"id 'b'\): 'choices' must be a list of at least two"),
         (ROW | {"id": "b", "choices": ["yes", "yes"]}, r"names a label twice"),
         (ROW | {"id": "b", "text": "  "}, r"'text' must be a non-empty string"),
-        (ROW | {"id": "b", "label": 3}, r"'label' must be a string, or a list"),
-        ([1], r"line 2: an item is a JSON object"),
+        (ROW | {"id": "b", "label": {"x": 3}}, r"'label' must be a non-empty string, a list"),
+        ([1], r"line 2: a JSON object is expected"),
     ],
 )
 def test_bad_rows_name_line_and_field(tmp_path: Path, row: object, message: str) -> None:
@@ -80,7 +80,7 @@ def test_bad_rows_name_line_and_field(tmp_path: Path, row: object, message: str)
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b'{"id": "a", ', "line 1: not JSON"), (b"\xff\xfe\x00", "is not UTF-8"), (b"\n\n", "no items")],
+    [(b'{"id": "a", ', "line 1: not JSON"), (b"\xff\xfe\x00", "neither text .UTF-8."), (b"\n\n", "no items")],
 )
 def test_bad_files(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "m.jsonl"
