@@ -306,3 +306,23 @@ def test_real_recordings() -> None:
         assert active_level_db(made.clip.samples / made.scale) == pytest.approx(active_level_db(clean.samples), abs=0.1)
         # A microphone may turn the polarity over.
         assert 0.1 < abs(np.corrcoef(made.clip.samples, clean.samples)[0, 1]) < 0.999
+
+
+def test_a_folder_like_musans_speech_has_a_talker_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two folders of many recordings; read when drawn, they sound as when they are kept."""
+    from cascade_equivalence.audio import babble as module
+
+    rng = np.random.default_rng(0)
+    for at in range(6):
+        folder = tmp_path / ("librivox" if at % 2 else "us-gov")
+        folder.mkdir(exist_ok=True)
+        soundfile.write(folder / f"speech-{at}.wav", rng.normal(0, 0.1, 16000), 16000)
+    kept = talkers_of(find_recordings(tmp_path))
+    assert len(kept) == 6
+    monkeypatch.setattr(module, "_KEPT_WHOLE", 2)
+    talkers_of.cache_clear()
+    later = talkers_of(find_recordings(tmp_path))
+    talkers_of.cache_clear()
+    assert all(callable(talker.speech) for talker in later)
+    sounds = [module.babble(talkers, 4000, np.random.default_rng(1)) for talkers in (kept, later)]
+    assert np.array_equal(*sounds)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +19,21 @@ from cascade_equivalence.hashing import sha256_file
 TALKERS = (3, 7)
 """Fewest and most talkers summed."""
 
+_KEPT_WHOLE = 200
+"""Recordings that are all kept in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Talker:
-    """Speech of one babble voice: all its recordings in a row, shape (n,), active level 1."""
+    """Speech of one babble voice: all its recordings in a row, shape (n,), active level 1; or what reads them."""
 
     name: str
-    samples: Samples
+    speech: Samples | Callable[[], Samples]
+
+    @property
+    def samples(self) -> Samples:
+        """The waveform, shape (n,)."""
+        return self.speech() if callable(self.speech) else self.speech
 
 
 @lru_cache(maxsize=4)
@@ -57,24 +65,46 @@ def read_talkers(manifest: Path) -> tuple[Talker, ...]:
 def talkers_of(recordings: Recordings) -> tuple[Talker, ...]:
     """The talkers of a folder: a subfolder is one talker, and so is each file beside the subfolders.
 
-    Raises `UsageError` if there are fewer than three.
+    Where that gives fewer than three (MUSAN's speech lies in two folders), each file is a talker. Raises `UsageError`
+    if there are fewer than three of them.
     """
-    names = [(file.relative_to(recordings.path).parts[0], file, None) for file in recordings.files]
-    return _talkers(recordings.path, names)
+    inside = [file.relative_to(recordings.path) for file in recordings.files]
+    names = [path.parts[0] for path in inside]
+    if len(set(names)) < TALKERS[0]:
+        names = [path.as_posix() for path in inside]
+    return _talkers(recordings.path, [(name, file, None) for name, file in zip(names, recordings.files, strict=True)])
 
 
 def _talkers(source: Path, files: Sequence[tuple[str, Path, str | None]]) -> tuple[Talker, ...]:
     """Talkers of (name, file, id for errors)."""
-    recordings: dict[str, list[Samples]] = {}
+    recordings: dict[str, list[tuple[Path, str | None]]] = {}
     for name, file, item in files:
+        recordings.setdefault(name, []).append((file, item))
+    if len(recordings) < TALKERS[0]:
+        raise UsageError(f"{source}: babble needs at least {TALKERS[0]} talkers, there are {len(recordings)}")
+    # MUSAN's 60 hours of speech are 14 GB as samples: many files are read when their talker is drawn.
+    later = len(files) > _KEPT_WHOLE
+    return tuple(
+        Talker(name, partial(_read_again, tuple(parts)) if later else _read(tuple(parts)))
+        for name, parts in sorted(recordings.items())
+    )
+
+
+def _read(parts: tuple[tuple[Path, str | None], ...]) -> Samples:
+    """The recordings of one talker in a row, each at active level 1."""
+    read = []
+    for file, item in parts:
         samples = read_clip(file, item).samples
         level = active_power(samples)
         if level == 0:
             raise AudioError(f"babble recording {file} is silent; take it out")
-        recordings.setdefault(name, []).append(samples / np.float32(np.sqrt(level)))
-    if len(recordings) < TALKERS[0]:
-        raise UsageError(f"{source}: babble needs at least {TALKERS[0]} talkers, there are {len(recordings)}")
-    return tuple(Talker(name, np.concatenate(parts)) for name, parts in sorted(recordings.items()))
+        read.append(samples / np.float32(np.sqrt(level)))
+    return np.concatenate(read)
+
+
+@lru_cache(maxsize=16)
+def _read_again(parts: tuple[tuple[Path, str | None], ...]) -> Samples:
+    return _read(parts)
 
 
 def babble(talkers: Sequence[Talker], length: int, generator: np.random.Generator) -> Samples:
