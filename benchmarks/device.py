@@ -47,7 +47,8 @@ SMALL |= {"num_attention_heads": 9, "num_key_value_heads": 3}
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is measured. text, audio: configurations of the two models; whisper: that of the small comparison."""
+    """What is measured. text, audio: configurations of the two models; whisper: that of the small comparison, decoded:
+    its clips per batch and tokens per clip."""
 
     text: dict[str, Any]
     audio: dict[str, Any]
@@ -57,6 +58,7 @@ class Sizes:
     matmul: int
     dtype: torch.dtype
     seconds: float
+    decoded: tuple[int, int]
 
 
 def real() -> Sizes:
@@ -66,7 +68,7 @@ def real() -> Sizes:
     decoder = {"model_type": "qwen2", "vocab_size": 156032, "hidden_size": 4096, "intermediate_size": 11008}
     decoder |= {"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32}
     audio = {"text_config": decoder, "audio_config": {"model_type": "qwen2_audio_encoder"}}
-    return Sizes(text, audio, {}, SMALL, (16, 32, 64), 8192, torch.bfloat16, 6.0)
+    return Sizes(text, audio, {}, SMALL, (16, 32, 64), 8192, torch.bfloat16, 6.0, (16, 40))
 
 
 def tiny() -> Sizes:
@@ -79,7 +81,7 @@ def tiny() -> Sizes:
     whisper = {"d_model": 64, "encoder_layers": 2, "decoder_layers": 2}
     whisper |= {"encoder_ffn_dim": 128, "decoder_ffn_dim": 128}
     whisper |= {"encoder_attention_heads": 4, "decoder_attention_heads": 4}
-    return Sizes(text, audio, whisper, text, (4, 8), 512, torch.float32, 0.5)
+    return Sizes(text, audio, whisper, text, (2, 4), 256, torch.float32, 0.1, (1, 4))
 
 
 def wait(device: torch.device) -> None:
@@ -276,11 +278,12 @@ def hearing(ears: Qwen2AudioEars, batches: Sequence[int], device: torch.device, 
     return rows
 
 
-def decoding(sizes: Sizes, device: torch.device, batch: int = 16, tokens: int = 40) -> dict[str, Any]:
+def decoding(sizes: Sizes, device: torch.device) -> dict[str, Any]:
     """Whisper's greedy decoding at the sizes of `tiny`, by transformers' own parts as `systems.whisper` calls them."""
     from transformers import DynamicCache, EncoderDecoderCache, WhisperConfig, WhisperFeatureExtractor
     from transformers import WhisperForConditionalGeneration as Architecture
 
+    batch, tokens = sizes.decoded
     dtype = sizes.dtype if device.type == "cuda" else torch.float32
     model = made(Architecture, WhisperConfig(**sizes.whisper), dtype, device)
     features, heard = WhisperFeatureExtractor(), clips(batch, np.random.default_rng(4))

@@ -24,6 +24,7 @@ _SMALL = ("*.json", "*.txt", "*.model", "*.jinja")
 """What a model may need besides its weights."""
 _EVERY_S = 15.0
 """Seconds between two lines on a download."""
+_AGAIN = "run again, files that are whole are kept"
 _WHOLE = "it has no {what} in safetensors; other formats are not loaded. Use a revision or a copy that has them"
 
 
@@ -184,6 +185,8 @@ def _explained(name: str) -> Iterator[None]:
             "the hub under that name; if it is private, run `hf auth login` or set HF_TOKEN. The hub said: "
             f"{_status(error)}"
         ) from None
+    except errors.LocalEntryNotFoundError as error:
+        raise ModelError(f"model '{name}': the hub cannot be reached any more ({_first(error)}); {_AGAIN}") from None
     except errors.EntryNotFoundError as error:
         raise ModelError(
             f"model '{name}': a file is not there ({_first(error)}); use another revision or copy"
@@ -200,9 +203,7 @@ def _explained(name: str) -> Iterator[None]:
             f"hub id (owner/name): {_first(error)}"
         ) from None
     except Exception as error:  # the network in all its forms
-        raise ModelError(
-            f"model '{name}': the download broke off ({_first(error)}); run again, files that are whole are kept"
-        ) from None
+        raise ModelError(f"model '{name}': the download broke off ({_first(error)}); {_AGAIN}") from None
 
 
 def _page(name: str) -> str:
