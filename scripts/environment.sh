@@ -22,7 +22,7 @@ prepare() {
     "$python" -m venv .venv || { echo "python -m venv failed; on Debian it is the package python3-venv" >&2; exit 1; }
   fi
   if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$1]"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[$1]"
     echo "$wanted" >"$stamp"
   fi
 }

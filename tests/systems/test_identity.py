@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 from cascade_equivalence.errors import ModelError
@@ -81,3 +82,10 @@ def test_placement() -> None:
     assert place("asr", "cpu", "float16", 3) == Placement("cpu", "float16", 3)
     with pytest.raises(ModelError, match="device 'gpu7'"):
         place("llm", "gpu7", "auto", None)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
+def test_a_device_that_is_not_there_is_named_before_any_work(device: str) -> None:
+    with pytest.raises(ModelError, match=rf"device '{device}': there is none .* give device: cpu, or auto"):
+        place("llm", device, "auto", None)
