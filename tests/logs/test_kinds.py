@@ -7,12 +7,16 @@ import gzip
 import io
 import json
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from cascade_equivalence.errors import UsageError
 from cascade_equivalence.logs import join, read, read_pair
+
+gzipped = partial(gzip.compress, mtime=0)
+"""The same bytes in every process: tests are named by their data."""
 
 
 def lines(*rows: object) -> str:
@@ -315,7 +319,7 @@ def test_what_is_packed_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         read(write(tmp_path, bytes(forged)))
     rows = lines(*({"id": i, "prediction": "x" * 1000} for i in range(3000)))
     with pytest.raises(UsageError, match="unpacks to more than 2 MB"):
-        read(write(tmp_path, gzip.compress(rows.encode())))
+        read(write(tmp_path, gzipped(rows.encode())))
 
 
 # -- one value, two spellings
@@ -380,7 +384,7 @@ TABLE = "id,prediction\n1,a\n2,b\n"
     "data",
     [
         ROWS.encode(), b"\xef\xbb\xbf" + ROWS.encode(), ROWS.encode("utf-16"), ROWS.replace("\n", "\r\n").encode(),
-        b"\xfe\xff" + ROWS.encode("utf-16-be"), gzip.compress(ROWS.encode()), gzip.compress(TABLE.encode()),
+        b"\xfe\xff" + ROWS.encode("utf-16-be"), gzipped(ROWS.encode()), gzipped(TABLE.encode()),
         ROWS.replace(" ", "\n").replace("\n}", "}").encode(), f"[{ROWS.strip().replace(chr(10), ',')}]".encode(),
         TABLE.encode(), TABLE.encode("utf-16"), TABLE.replace(",", ";").encode(), b"sep=;\n" + TABLE.replace(",", ";").encode(),  # noqa: E501
         b"\xef\xbb\xbfsep=\t\r\n" + TABLE.replace(",", "\t").encode(), b'id,"pre\ndiction"\n1,a\n2,b\n'.replace(b"pre\nd", b"pred"),  # noqa: E501
@@ -413,7 +417,7 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
         (b'{"id": 1, "prediction": "a"}\n{"id": "\\uDC00", "prediction": "a"}\n', "line 2: not JSON .a lone surrogate"),
         (b'{"id": ' + b"[" * 50_000 + b"]" * 50_000 + b"}\n", "nested too deeply"),
         (bz2.compress(b"x"), "compressed with bzip2"),
-        (gzip.compress(ROWS.encode())[:-9], "damaged gzip"),
+        (gzipped(ROWS.encode())[:-9], "damaged gzip"),
         (b'[{"text": "q", "answer": "yes"}]', "--id-key '#' takes the row's number"),
         (b'{"results": [1], "x": 2}', "if the rows are in 'results', save that list alone"),
         (b"id,prediction\n1,\xe9\n", "neither text"),
