@@ -215,7 +215,7 @@ def test_the_headline_over_several_speech_llms(kinds: tuple[tuple[str, str], ...
 
 def card(arm: str, verdict: Verdict) -> Card:
     none = Interval(None)
-    return Card(arm, "s", "", False, verdict, "", "", "", none, none, 0.03, "", none, None, "", None, True)
+    return Card(arm, "s", "", False, verdict, "", "", "", none, none, 0.03, "", none, None, None, "", None, True)
 
 
 def test_many_systems_still_fit_twenty_lines(tmp_path: Path) -> None:

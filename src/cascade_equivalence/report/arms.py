@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cascade_equivalence.study.results import Arm, Comparison, Identity, Results
+from cascade_equivalence.study.results import Arm, Comparison, Results
 
 SERIES = 8
 """How many arms get a colour and shape of their own; further ones share."""
@@ -65,21 +65,3 @@ def ordered_comparisons(results: Results) -> list[Comparison]:
             conditions.get(c.condition, len(conditions)),
         ),
     )
-
-
-def ceiling_of(results: Results, comparison: Comparison) -> Comparison | None:
-    """The two cascades on the LLM of one of the compared arms, on the same task and condition."""
-    llms = {arm.name: _model(arm.llm) for arm in results.arms}
-    wanted = {llms.get(comparison.left), llms.get(comparison.right)}
-    for other in results.comparisons:
-        if (
-            other.ceiling
-            and (other.task, other.condition) == (comparison.task, comparison.condition)
-            and llms.get(other.left) in wanted
-        ):
-            return other
-    return None
-
-
-def _model(identity: Identity | None) -> str:
-    return "" if identity is None else identity.weights or identity.source

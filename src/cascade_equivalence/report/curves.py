@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from markupsafe import Markup
@@ -238,7 +239,7 @@ def _draw(lines: Sequence[Line], conditions: Sequence[str], span: tuple[float, f
     import altair as alt
     import vl_convert
 
-    labels, title = _axis(conditions)
+    labels, places, title = _axis(conditions)
     heard = [line for line in lines if not line.flat]
     rows = []
     for line in lines:
@@ -246,7 +247,9 @@ def _draw(lines: Sequence[Line], conditions: Sequence[str], span: tuple[float, f
         for point in line.points:
             estimate = point.estimate
             rows.append({
-                "x": conditions.index(point.condition) + shift,
+                "x": places[conditions.index(point.condition)],
+                # Bars stand side by side; points and lines do not move, or lines would cross where they do not.
+                "bar": places[conditions.index(point.condition)] + shift,
                 "value": scale * (estimate.value or 0.0),
                 "low": None if estimate.low is None else scale * estimate.low,
                 "high": None if estimate.high is None else scale * estimate.high,
@@ -254,13 +257,12 @@ def _draw(lines: Sequence[Line], conditions: Sequence[str], span: tuple[float, f
                 "flat": line.flat,
             })  # fmt: skip
     edge = 0.35
-    x = alt.X(
-        "x:Q",
-        title=title,
-        scale=alt.Scale(domain=[-edge, len(conditions) - 1 + edge], nice=False),
-        # Names enter the expression as a JSON list, never as code.
-        axis=alt.Axis(values=list(range(len(conditions))), labelExpr=f"{json.dumps(labels)}[datum.value]", grid=False),
-    )
+    # Names enter the expression as a JSON list, never as code.
+    name = f"{json.dumps(labels)}[indexof({json.dumps(places)}, datum.value)]"
+
+    def x(column: str) -> Any:
+        scale = alt.Scale(domain=[min(places) - edge, max(places) + edge], nice=False)
+        return alt.X(column, title=title, scale=scale, axis=alt.Axis(values=places, labelExpr=name, grid=False))
 
     def y(column: str) -> Any:
         # The same scale in every layer: a layer without it would bring the scale's default, zero, back in.
@@ -271,12 +273,12 @@ def _draw(lines: Sequence[Line], conditions: Sequence[str], span: tuple[float, f
     colour = alt.Color("series:N", legend=None, scale=inks)
     fill = alt.Fill("series:N", legend=None, scale=inks)
     shape = alt.Shape("series:N", legend=None, scale=alt.Scale(domain=list(range(len(SHAPES))), range=list(SHAPES)))
-    base = alt.Chart(alt.Data(values=rows)).encode(x=x, color=colour)
+    base = alt.Chart(alt.Data(values=rows)).encode(x=x("x:Q"), color=colour)
     once, many = base.transform_filter("datum.flat"), base.transform_filter("!datum.flat")
     chart = alt.layer(
         once.mark_area(opacity=0.1).encode(y=y("low"), y2="high:Q", fill=fill, color=alt.Undefined),
         once.mark_line(strokeDash=[5, 3], strokeWidth=1.5).encode(y=y("value")),
-        many.mark_rule(strokeWidth=1.5).encode(y=y("low"), y2="high:Q"),
+        many.mark_rule(strokeWidth=1.5).encode(x=x("bar:Q"), y=y("low"), y2="high:Q"),
         many.mark_line(strokeWidth=1.75).encode(y=y("value")),
         many.mark_point(filled=True, size=52, opacity=1).encode(y=y("value"), shape=shape),
     ).properties(width=_WIDTH, height=_HEIGHT, background="transparent")
@@ -292,14 +294,18 @@ def _draw(lines: Sequence[Line], conditions: Sequence[str], span: tuple[float, f
     return _safe(vl_convert.vegalite_to_svg(chart.to_dict()))
 
 
-def _axis(conditions: Sequence[str]) -> tuple[list[str], str]:
-    """Tick labels and title; one kind of noise is named once, below the axis."""
+def _axis(conditions: Sequence[str]) -> tuple[list[str], list[float], str]:
+    """Tick labels, their places, and the title. One kind of noise is named once, below an axis in dB; clean speech
+    stands one step before its mildest level."""
     levels = [level_of(c) for c in conditions]
-    kinds = {found[0] for found in levels if found}
-    if len(kinds) == 1 and all(found or c == CLEAN for found, c in zip(levels, conditions, strict=True)):
+    known = [found for found in levels if found]
+    if len({kind for kind, _ in known}) == 1 and all(f or c == CLEAN for f, c in zip(levels, conditions, strict=True)):
+        snr = sorted({value for _, value in known}, reverse=True)
+        step = min((a - b for a, b in pairwise(snr)), default=1.0)
+        places = [-1.0 if found is None else (snr[0] - found[1]) / step for found in levels]
         labels = [f"{found[1]:g} dB" if found else c for found, c in zip(levels, conditions, strict=True)]
-        return labels, f"{kinds.pop()}, SNR"
-    return list(conditions), "condition"
+        return labels, places, f"{known[0][0]}, SNR"
+    return list(conditions), [float(i) for i in range(len(conditions))], "condition"
 
 
 def _safe(svg: str) -> Markup:

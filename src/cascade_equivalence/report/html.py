@@ -129,7 +129,6 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "cells_of": lambda task: _cells(results, task),
         "baselines": {task.name: _baseline(task) for task in results.tasks},
         "pairs": [list(group) for _, group in groupby(_by_pair(results), key=_pair_key)],
-        "ceiling_of": lambda comparison: arms.ceiling_of(results, comparison),
         "kappa_floor": _kappa_floor(results),
         "overlaps": overlaps(results),
         "overlap_pairs": _overlap_pairs(results),

@@ -70,7 +70,8 @@ def matched(left: Arm, right: Arm) -> bool:
 
 
 def pairs_of(comparisons: Literal["matched"] | Pairs, arms: tuple[Arm, ...]) -> list[tuple[Arm, Arm]]:
-    """The comparisons of a study: as written, or every two arms on one language model but two speech LLMs.
+    """The comparisons of a study: as written, or every two arms on one language model but two speech LLMs; a speech LLM
+    whose language model is not known is held against every cascade.
 
     Speech LLMs stand left of cascades, cascades left of gold, and what a study is about comes first: speech LLMs
     against cascades, then cascades among themselves, then all against gold. An arm that is run as another stands for
@@ -83,6 +84,7 @@ def pairs_of(comparisons: Literal["matched"] | Pairs, arms: tuple[Arm, ...]) -> 
     rank = {"speech": 0, "cascade": 1, "gold": 2}
     found = []
     for a, b in combinations(arms, 2):
-        if matched(a, b) and not a.kind == b.kind == "speech":
+        unknown = {a.kind, b.kind} == {"speech", "cascade"} and None in (a.llm_key, b.llm_key)
+        if (matched(a, b) and not a.kind == b.kind == "speech") or unknown:
             found.append((b, a) if rank[b.kind] < rank[a.kind] else (a, b))
     return sorted(found, key=lambda pair: (rank[pair[1].kind], rank[pair[0].kind]))

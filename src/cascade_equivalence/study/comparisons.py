@@ -9,6 +9,7 @@ import numpy as np
 
 from cascade_equivalence.agreement import (
     GoldArm,
+    LabelShift,
     PairAgreement,
     Verdict,
     family,
@@ -28,7 +29,8 @@ class Comparison:
 
     verdict: of speech LLMs against cascades and of pairs that the study names; None on references. ceiling: two
     cascades on one LLM. family: a speech LLM against a cascade on its own language model. primary: its verdict is one
-    of those adjusted for their number. reference: the ceiling it was held against, (left, right, κ).
+    of those adjusted for their number. reference: the ceiling it was held against, (left, right, κ). shift: how much of
+    what they differ in is a shift of labels, where there is a verdict.
     """
 
     task: str
@@ -42,6 +44,7 @@ class Comparison:
     family: bool = False
     primary: bool = False
     reference: tuple[str, str, float] | None = None
+    shift: LabelShift | None = None
 
 
 def compare_arms(
@@ -75,7 +78,7 @@ def compare_arms(
                 pair = None if is_control(condition) else pair_of(group, condition, left, right)
                 if pair is None:
                     continue
-                said, top, roof = None, None, None
+                said, top, roof, shift = None, None, None, None
                 if _judged(left, right, named):
                     top = _other_cascade(left, right, [(a, cells.of(group, condition, a.name)) for a in heard])
                     if top is not None:
@@ -84,10 +87,12 @@ def compare_arms(
                             ceilings[key] = pair_of(group, condition, right, top)
                         roof = ceilings[key]
                     sides = [a for a in (left, right, top) if a is not None]
+                    shift = cells.shift(group, *(cells.of(group, condition, a.name) for a in (left, right)))
                     said = verdict(
                         pair,
                         _held_against(pair, roof),
                         gold_arm=gold_arm,
+                        opaque=left.opaque or right.opaque,
                         interim=not all(_finished(cells.of(group, condition, a.name)) for a in sides),
                     )
                 made.append(
@@ -103,6 +108,7 @@ def compare_arms(
                         family=(left.kind, right.kind) == ("speech", "cascade") and matched(left, right),
                         primary=(group.name, condition, left.name, right.name) in primary,
                         reference=_reference(right, top, roof),
+                        shift=shift,
                     )
                 )
     return _adjusted(made)
@@ -121,8 +127,12 @@ def _primary(study: StudyRecord, arms: Sequence[Arm], groups: Sequence[Group]) -
     """
     pairs: Sequence[tuple[str, str]] | None = study.primary
     if not pairs:
-        own = [(s, [c for c in arms if c.kind == "cascade" and matched(s, c)]) for s in arms if s.kind == "speech"]
-        pairs = [(speech.name, cascades[0].name) for speech, cascades in own if cascades]
+        cascades_of = {
+            s.name: [c for c in arms if c.kind == "cascade" and (matched(s, c) or s.llm_key is None)]
+            for s in arms
+            if s.kind == "speech"
+        }
+        pairs = [(speech, cascades[0].name) for speech, cascades in cascades_of.items() if cascades]
     names = {name: arm.name for arm in arms for name in (arm.name, *arm.same)}
     pooled = [group for group in groups if group.name == POOLED] or groups
     heard = [(group, [c for c in group.conditions if not is_control(c)]) for group in pooled]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade_equivalence.agreement import PairAgreement, Resamples, compare
+from cascade_equivalence.agreement import LabelShift, PairAgreement, Resamples, compare, label_shift
 from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.cells import MISSING, Cell, Labels, gold_of
 from cascade_equivalence.study.records import StudyRecord, TaskRecord
@@ -89,6 +89,17 @@ class Cells:
                 notes={**pair.notes, "error_overlap": note},
             )
         return pair
+
+    def shift(self, group: Group, left: list[Cell] | None, right: list[Cell] | None) -> LabelShift | None:
+        """How much of what two cells differ in is a shift of labels; on the items both have answered."""
+        if left is None or right is None or not (both := answered(left, right)):
+            return None
+        return label_shift(
+            _joined([cell.labels for cell in left], both),
+            _joined([cell.labels for cell in right], both),
+            classes=max([2, *(task.classes for task in group.tasks)]),
+            strata=np.concatenate([np.full(int(keep.sum()), i) for i, keep in enumerate(both)]),
+        )
 
     def clusters(self, group: Group, kept: Sequence[NDArray[np.bool_]]) -> Labels | None:
         """Codes of what the `kept` items belong to, shape (n,); None where each stands alone."""

@@ -52,6 +52,7 @@ def _card(results: Results, comparison: Comparison) -> Card:
         answers=_answers(comparison),
         kappa=pair.kappa,
         ceiling=comparison.reference[2] if comparison.reference else None,
+        shift=_shift(comparison),
         words=_word_errors(results, comparison, right),
         decide=_decide(said),
         primary=said is not None and said.family is not None,
@@ -109,6 +110,19 @@ def _answers(comparison: Comparison) -> str:
     left, right, ceiling = comparison.reference
     text = f"{text}; two cascades on one LLM ({left}, {right}) reach {numbers.coefficient(ceiling)}"
     return f"{text}; not judged: {part.why}" if part.name == "not judged" and part.why else text
+
+
+def _shift(comparison: Comparison) -> str | None:
+    """A system that prefers other labels disagrees without hearing otherwise: how much of the disagreement that is."""
+    shift = comparison.shift
+    if shift is None or shift.disagreement == 0.0:
+        return None
+    text = (
+        f"Of the {numbers.percent(shift.disagreement)}{GLUE}% different answers, {numbers.percent(shift.shift)} are a "
+        f"shift towards other labels and {numbers.percent(shift.items)} are about items"
+    )
+    matched_ = shift.kappa_matched
+    return text if matched_ is None else f"{text}; with labels used equally often κ is {numbers.coefficient(matched_)}"
 
 
 def _word_errors(results: Results, comparison: Comparison, cascade: Arm) -> str:

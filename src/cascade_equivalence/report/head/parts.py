@@ -16,7 +16,8 @@ class Card:
 
     role: what the cascade is to it. more: the one-sided answer. accuracy, answers: figures in words; difference: the
     95 % interval of D; bounds: the one-sided ones that the verdict rests on. ceiling: what two cascades reach, None
-    where the answers are not judged. words: its word errors. decide: what would decide it. primary: whether its verdict
+    where the answers are not judged. shift: how much of what
+    differs is a shift of labels. words: its word errors. decide: what would decide it. primary: whether its verdict
     is one of those adjusted for their number.
     """
 
@@ -34,6 +35,7 @@ class Card:
     answers: str
     kappa: Interval
     ceiling: float | None
+    shift: str | None
     words: str
     decide: str | None
     primary: bool
