@@ -19,6 +19,7 @@ class Arm:
     speech LLM as a whole; parts: identities of its parts by role. same: names of further arms that are identical by
     fingerprint. latency: seconds of single items by stage. hearing, repeats, analyses: what its journal has of the
     hearing check, of its answers repeated, and of what is inside. planted: what it is made to be, if it is.
+    bytes: of its weights as loaded, where that was recorded.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Arm:
     repeats: Repeats | None = None
     analyses: Analyses = field(default_factory=Analyses)
     planted: str | None = None
+    bytes: int | None = None
 
     @property
     def hears(self) -> bool:

@@ -96,19 +96,11 @@ def costs(arms: Sequence[Arm], gpu_hour: float | None = None) -> tuple[Cost, ...
                 mean=mean,
                 stages={stage: value for stage, value in stages.items() if value is not None},
                 audio=quantile([sample[AUDIO] for sample in arm.latency if AUDIO in sample], 0.5).value,
-                bytes=_bytes(arm),
+                bytes=arm.bytes,
                 price=None if gpu_hour is None else 1000 * mean / 3600 * gpu_hour,
             )
         )
     return tuple(found)
-
-
-def _bytes(arm: Arm) -> int | None:
-    """Of the weights that it answers with; None unless all of them are known."""
-    used = [*arm.parts.values()] if arm.parts else [arm.speech, arm.asr, arm.llm]
-    known = {part.weights or part.source: part.bytes for part in used if part is not None}
-    sizes = [size for size in known.values() if size is not None]
-    return sum(sizes) if sizes and len(sizes) == len(known) else None
 
 
 def quantile(values: Sequence[float], q: float, level: float = 0.95) -> Interval:

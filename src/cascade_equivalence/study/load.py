@@ -130,6 +130,7 @@ class _Loader:
                     self._where("arms", f"the analyses of '{name}'"),
                 ),
                 planted=arm.planted,
+                bytes=arm.bytes,
             )
 
     def _latency(

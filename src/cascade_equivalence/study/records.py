@@ -187,8 +187,7 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One model as it was run. weights: hash of all tensors, None where it cannot be known. bytes: of the weights as
-    they were loaded, where that was recorded."""
+    """One model as it was run. weights: hash of all tensors, None where it cannot be known."""
 
     name: str
     source: str = ""
@@ -199,13 +198,13 @@ class Identity:
     batch_size: int = 0
     decoding: Mapping[str, Any] = field(default_factory=dict)
     modules: Mapping[str, str | None] = field(default_factory=dict)
-    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ArmRecord:
     """An arm as its run wrote it. asr, llm: keys of the identities. hearing, retest, latency: the facts of its hearing
-    check, repeated answers and single items. mechanism: analysis → fact. planted: what it is made to be, if it is."""
+    check, repeated answers and single items. mechanism: analysis → fact. planted: what it is made to be, if it is.
+    bytes: of its weights as loaded, where that was recorded."""
 
     kind: ArmKind
     asr: str | None = None
@@ -218,6 +217,7 @@ class ArmRecord:
     latency: str | None = None
     mechanism: Mapping[str, str] = field(default_factory=dict)
     planted: str | None = None
+    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
