@@ -142,12 +142,12 @@ def test_thoughts_are_no_part_of_the_answer_but_are_paid_for() -> None:
         sent(said(candidates=[])),
         sent(said("", "MALFORMED_RESPONSE")),
         Sent(raw=b"{}", cut=True),
-        Sent(raw=b"{}", wait_s=3.0),
+        Sent(raw=b"{}", wait_s=12.0),
     ],
     ids=["429", "503", "500", "json", "empty", "malformed", "cut", "time-out"],
 )
 def test_a_fault_that_passes_is_asked_again(fault: Sent) -> None:
-    reply, system, seen = only(lambda s: sent(said()) if s.before else fault, timeout_s=1.5)
+    reply, system, seen = only(lambda s: sent(said()) if s.before else fault, timeout_s=4.0)
     assert reply and reply.text == "red"
     assert (len(seen), system.tally.again) == (2, 1)
 
