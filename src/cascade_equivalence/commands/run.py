@@ -43,10 +43,11 @@ def main(args: argparse.Namespace) -> int:
     from cascade_equivalence.report.account import first_lines, print_account
     from cascade_equivalence.study.account import account_of
     from cascade_equivalence.study.machine import look
-    from cascade_equivalence.study.spec import load_study, narrow
+    from cascade_equivalence.study.spec import first_look, load_study, narrow
 
     study, base = load_study(args.study, limit=args.limit)
     study = narrow(study, _names(args.arms), _names(args.tasks))
+    study = first_look(study, args.limit) if args.limit else study
     account = account_of(study, base, look())
     if args.dry_run:
         print_account(account, Console())

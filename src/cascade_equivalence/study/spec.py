@@ -273,6 +273,20 @@ def narrow(study: Study, arms: list[str] | None, tasks: list[str] | None) -> Stu
     return study.model_copy(update=kept)
 
 
+def first_look(study: Study, limit: int) -> Study:
+    """The study with checks that follow its size, so that a look at few items is not mostly checks."""
+    checks = Checks(
+        hearing=min(study.checks.hearing, max(20, limit // 2)),
+        repeats=min(study.checks.repeats, max(12, limit // 2)),
+        latency=min(study.checks.latency, max(8, limit // 4)),
+    )
+    timed = {
+        name: arm if arm.latency is None else arm.model_copy(update={"latency": min(arm.latency, checks.latency)})
+        for name, arm in study.arms.items()
+    }
+    return study.model_copy(update={"checks": checks, "arms": timed})
+
+
 def _standing_alone(study: Study, arm: ArmSpec, kept: Container[str]) -> ArmSpec:
     """The arm; where it refers to one that is left out, with that one's speech LLM instead."""
     if not isinstance(arm.llm, Of) or arm.llm.of in kept:

@@ -97,8 +97,8 @@ def place(role: Role, device: str, dtype: str, batch_size: int | None) -> Placem
         resolved = torch.device(device)
     except RuntimeError as error:
         raise ModelError(f"device '{device}': {error}") from None
-    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
-    if resolved.type in there and not there[resolved.type]():
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(resolved.type, True):
         raise ModelError(f"device '{device}': there is none that torch can use here; give device: cpu, or auto")
     if resolved.type == "cuda":
         # One name for one device: models that share weights are found by it.
