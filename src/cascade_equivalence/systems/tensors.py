@@ -6,7 +6,6 @@ little-endian data in row-major order.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +13,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.reading import json_text
+from cascade_equivalence.reading.terminal import short
 
 T = TypeVar("T")
 
 BLOCK = 1 << 24
 """Bytes read at once."""
+MOST_HEADER = 100_000_000
+"""Bytes of a header, as in safetensors itself."""
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 ADAPTER = "adapter_model.safetensors"
@@ -66,12 +69,14 @@ def read_header(path: Path) -> dict[str, Tensor]:
             length = int.from_bytes(file.read(8), "little")
             if size < 8:
                 raise cut_short(path)
-            if length > size - 8:
-                raise ValueError("its header is longer than the file")
-            header = json.loads(file.read(length))
+            if length > min(size - 8, MOST_HEADER):
+                raise ValueError("its header is longer than the file, or than 100 MB")
+            header = json_text.parse(file.read(length).decode("utf-8"))
+        if not isinstance(header, dict):
+            raise TypeError("its header is no object")
         found = {name: _tensor(path, 8 + length, entry) for name, entry in header.items() if name != "__metadata__"}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: not a safetensors file ({error}); fetch the model again") from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ModelError(f"{path}: not a safetensors file ({short(error, 200)}); fetch the model again") from None
     if any(tensor.end > size for tensor in found.values()):
         raise cut_short(path)
     return found
@@ -81,8 +86,10 @@ def _tensor(path: Path, start: int, entry: Mapping[str, object]) -> Tensor:
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not (isinstance(dtype, str) and isinstance(shape, list) and isinstance(offsets, list)):
         raise TypeError("an entry of its header is malformed")
-    begin, end = (int(offset) for offset in offsets)
-    tensor = Tensor(path, dtype, tuple(int(length) for length in shape), start + begin, start + end)
+    if len(offsets) != 2 or not all(type(number) is int and 0 <= number < 1 << 62 for number in (*offsets, *shape)):
+        raise ValueError("a shape or an offset is no whole number")
+    begin, end = offsets
+    tensor = Tensor(path, dtype, tuple(shape), start + begin, start + end)
     if not 0 <= begin <= end or (dtype in _WIDTHS and end - begin != tensor.size * _WIDTHS[dtype]):
         raise ValueError("the offsets of a tensor do not fit its shape")
     return tensor
@@ -130,11 +137,11 @@ def shards(directory: Path) -> list[Path]:
 def indexed(index: Path) -> list[str]:
     """The files that an index of shards names. Raises `ModelError`."""
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        if not all(isinstance(name, str) and Path(name).name == name for name in names):
+        names = sorted(set(json_text.parse(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        if not all(isinstance(name, str) and Path(name).name == name and "\0" not in name for name in names):
             raise ValueError("it names files outside its folder")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{index}: not an index of shards ({error}); fetch the model again") from None
+        raise ModelError(f"{index}: not an index of shards ({short(error, 200)}); fetch the model again") from None
     return names
 
 
