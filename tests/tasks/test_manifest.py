@@ -108,6 +108,7 @@ def test_examples_of_ones_own_are_shown_and_not_evaluated(tmp_path: Path) -> Non
         ROW | {"id": "d", "split": "dev"},
     ]
     for name in ("mine", "topic"):
+        # A name decides nothing: neither of a task nor of a file.
         task = load_task(name, write(tmp_path / "m.jsonl", *rows))
         assert [i.id for i in task.items] == ["a"]
         assert [i.id for i in task.shots] == ["s1", "s2"]

@@ -11,8 +11,9 @@ from .kappa import KappaEstimate, KappaGap, marginals
 from .kinds import Kind, Name
 from .label_shift import LabelShift, label_shift
 from .multiplicity import adjust
+from .named import INVALID
 from .overlap import ErrorOverlap
-from .pair import INVALID, Accuracy, PairAgreement, compare
+from .pair import Accuracy, PairAgreement, compare
 from .paired import Equivalence, McNemar, mcnemar, newcombe, tango, tost
 from .parts import AccuracyPart, AnswersPart
 from .resample import Resamples

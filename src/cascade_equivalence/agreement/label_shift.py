@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .pair import INVALID, label_codes
+from .named import INVALID
+from .pair import label_codes
 from .resample import codes
 
 Floats = NDArray[np.float64]

@@ -11,13 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from .correctness import ClassAgreement, Correctness, by_class, correctness
 from .interval import UNDEFINED, Interval, critical, two_sided, wilson_limits
 from .kappa import KappaEstimate, Marginals, marginals
+from .named import INVALID, coded
 from .overlap import FEWEST_JOINT_ERRORS, ErrorOverlap, chance_overlap, error_overlap
 from .paired import Equivalence, McNemar, design_effect, mcnemar, newcombe, tango_limits, tost
 from .replicates import Replicates, replicate
 from .resample import Resamples, codes
-
-INVALID = -1
-"""The label of an answer that could not be parsed. It is wrong, and a category of its own for κ."""
 
 Ints = NDArray[np.int64]
 
@@ -121,7 +119,7 @@ def compare(
     right: ArrayLike,
     gold: ArrayLike | None = None,
     *,
-    classes: int,
+    classes: int | None = None,
     clusters: Sequence[object] | NDArray[np.generic] | None = None,
     strata: Sequence[object] | NDArray[np.generic] | None = None,
     weights: Resamples | None = None,
@@ -132,8 +130,9 @@ def compare(
 ) -> PairAgreement:
     """All agreement statistics of two arms on the same items.
 
-    left, right: (n,) integer labels 0 … classes − 1, INVALID = −1.
-    gold: (n,) gold labels, −1 where an item has none; None if there are none at all.
+    left, right: (n,) labels: strings, whole numbers or truth values; None, "" and "INVALID" (−1 among numbers) are
+    INVALID. gold: (n,) gold labels, INVALID where an item has none; None if there are none at all.
+    classes: where given, labels are the numbers 0 … classes − 1, INVALID −1; else they are those that occur.
     clusters: (n,) items that belong together (a speaker, a dialogue); strata: (n,) the task of each item when
     several are pooled (labels are then compared within a stratum only, so they may share numbers).
     weights: the task's shared `Resamples` (made with the same clusters and strata), so that κ of several
@@ -141,6 +140,8 @@ def compare(
     margin: of accuracy, as a fraction. level: of the intervals.
     Raises ValueError on shapes or labels that do not fit and on n = 0.
     """
+    if classes is None:
+        left, right, gold, classes = coded(left, right, gold)
     a, b, y = label_codes(left, right, gold, classes)
     n = len(a)
     stratum = codes(strata, n, "strata")
@@ -201,6 +202,15 @@ def compare(
     else:
         pair = _against_gold(pair, a_code, b_code, y, stratum, weights, margin, level)
     return pair
+
+
+def kappa(
+    left: ArrayLike, right: ArrayLike, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> Interval:
+    """Cohen's κ of two systems' labels on the same items, with its interval; undefined (None) where both give one and
+    the same label to every item. Labels as in `compare`, INVALID a category of its own. Raises ValueError.
+    """
+    return compare(left, right, level=level, resamples=resamples, seed=seed).kappa
 
 
 def _against_gold(

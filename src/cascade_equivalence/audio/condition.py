@@ -25,6 +25,10 @@ _STEP = re.compile(r"(?P<name>[a-z_-]+)(?::(?P<kind>[^@]+))?(?:@(?P<values>[^@]+
 _VALUE = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)(?P<unit>[A-Za-z%]*)")
 
 
+_NAMED = re.compile(r"(?P<name>[^=+:]+?) = (?P<chain>.+)")
+CONTROLS = ("silence", "swap", "no-audio")
+
+
 @dataclass(frozen=True, slots=True)
 class Range:
     """A value of a step: its unit and the range it may have, ends included; `among` where only some will do."""
@@ -135,10 +139,12 @@ class Condition:
 
 
 def parse_condition(text: str, base: Path | None = None) -> Condition:
-    """Read a condition's name; paths start from `base` (default: here).
+    """Read a condition: a chain, or `name = chain`; paths start from `base` (default: here) and are in no name.
 
     Raises `UsageError` listing the valid steps, units and ranges.
     """
+    if named := _NAMED.fullmatch(text.strip()):
+        return _called(named["name"], parse_condition(named["chain"], base), base)
     parts = [part.strip() for part in text.split("+")]
     steps = [_step(text, part, base or Path()) for part in parts]
     if "no-audio" in parts and len(parts) > 1:
@@ -149,7 +155,39 @@ def parse_condition(text: str, base: Path | None = None) -> Condition:
         raise UsageError(
             f"condition '{text}': after 'silence' there is no speech that '{noise[0]}' could have an SNR to"
         )
-    return Condition("+".join(parts), tuple(step for step in steps if step.name != "clean"))
+    name = "+".join(_pathless(part, step) for part, step in zip(parts, steps, strict=True))
+    return Condition(name, tuple(step for step in steps if step.name != "clean"))
+
+
+def named(name: str, chain: str) -> str:
+    """A chain with a name of its own, as `parse_condition` reads it. Raises `UsageError` for what is no name."""
+    text = f"{name} = {chain}"
+    if set(name) & set("=+:") or not name.strip() or len(name) > 40:
+        raise UsageError(f"condition name '{name[:60]}': at most 40 characters, and none of = + :")
+    return text
+
+
+def _called(name: str, chain: Condition, base: Path | None) -> Condition:
+    if control := [step.name for step in chain.steps if step.name in CONTROLS]:
+        raise UsageError(
+            f"condition '{name}': '{control[0]}' is a control and keeps its own name; write '{chain.name}'"
+        )
+    try:
+        other = parse_condition(name, base)
+    except UsageError:
+        return Condition(name, chain.steps)
+    if other.recipe != chain.recipe:
+        raise UsageError(f"condition '{name}': '{name}' is another condition's name; give '{chain.name}' its own")
+    return other
+
+
+def _pathless(part: str, step: Step) -> str:
+    """A step as tables show it: recordings by the name of their file or folder."""
+    if step.recordings is None:
+        return part
+    head, _, rest = part.partition(":")
+    path, at, values = rest.partition("@")
+    return f"{head}:{Path(path).stem}{at}{values}"
 
 
 def _step(text: str, part: str, base: Path) -> Step:

@@ -8,15 +8,26 @@ that property changes x less in mean square.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cascade_equivalence.errors import AnalysisError
 from cascade_equivalence.mechanism.covariance import Whitening, shrunk, whitening
 
 ErasureMethod = Literal["leace", "orth"]
+Array = NDArray[Any]
+
+
+def _tensor(values: Tensor | Array) -> Tensor:
+    """Of a tensor or a numpy array; whole numbers and truth values become float64 where they are an array's."""
+    if isinstance(values, Tensor):
+        return values
+    array = np.asarray(values)
+    return torch.as_tensor(array if array.dtype.kind == "f" else array.astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -31,8 +42,8 @@ class LeaceEraser:
     bias: Tensor | None
 
     @classmethod
-    def fit(cls, x: Tensor, z: Tensor, **kwargs: Any) -> LeaceEraser:
-        """Of data x (n, d) and z (n,) or (n, k); keywords are those of `LeaceFitter`."""
+    def fit(cls, x: Tensor | Array, z: Tensor | Array, **kwargs: Any) -> LeaceEraser:
+        """Of data x (n, d) and z (n,) or (n, k), tensors or numpy arrays; keywords are those of `LeaceFitter`."""
         return LeaceFitter.fit(x, z, **kwargs).eraser
 
     @property
@@ -46,8 +57,18 @@ class LeaceEraser:
         eye = torch.eye(self.proj_left.shape[0], device=self.proj_left.device, dtype=self.proj_left.dtype)
         return eye - self.proj_left @ self.proj_right
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Erase from x of shape (..., d); computed in the wider of the two dtypes, returned in that of x."""
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+    @overload
+    def __call__(self, x: Array) -> Array: ...
+
+    def __call__(self, x: Tensor | Array) -> Tensor | Array:
+        """Erase from x of shape (..., d); computed in the wider of the two dtypes, returned in that of x: a tensor of a
+        tensor, an array of an array."""
+        if not isinstance(x, Tensor):
+            erased: Array = self(_tensor(x)).cpu().numpy()
+            return erased
         dtype = torch.promote_types(x.dtype, self.proj_left.dtype)
         wide, left, right = x.to(dtype), self.proj_left.to(dtype), self.proj_right.to(dtype)
         delta = wide if self.bias is None else wide - self.bias
@@ -113,22 +134,24 @@ class LeaceFitter:
         self._eraser: LeaceEraser | None = None
 
     @classmethod
-    def fit(cls, x: Tensor, z: Tensor, **kwargs: Any) -> LeaceFitter:
-        """Of data x (n, d) and z (n,) or (n, k); keywords are those of the constructor."""
+    def fit(cls, x: Tensor | Array, z: Tensor | Array, **kwargs: Any) -> LeaceFitter:
+        """Of data x (n, d) and z (n,) or (n, k), tensors or numpy arrays; keywords are those of the constructor."""
+        x, z = _tensor(x), _tensor(z)
         width = z.reshape(len(x), -1).shape[1]
         return cls(x.shape[1], width, device=x.device, dtype=x.dtype, **kwargs).update(x, z)
 
     @torch.no_grad()
-    def update(self, x: Tensor, z: Tensor) -> LeaceFitter:
+    def update(self, x: Tensor | Array, z: Tensor | Array) -> LeaceFitter:
         """Add samples: x (..., d) and as many rows of z. Raises `AnalysisError` on another width, NaN or infinity."""
+        x, z = _tensor(x), _tensor(z)
         if x.shape[-1] != self.x_dim:
             raise AnalysisError(f"states of width {x.shape[-1]} for an eraser of width {self.x_dim}")
-        x = x.reshape(-1, self.x_dim).type_as(self.mean_x)
+        x = x.reshape(-1, self.x_dim).to(self.mean_x)
         if not len(x):
             return self
         if z.numel() != len(x) * self.z_dim:
             raise AnalysisError(f"{z.numel()} concept values for {len(x)} states, expected {self.z_dim} for each")
-        z = z.reshape(len(x), self.z_dim).type_as(x)
+        z = z.reshape(len(x), self.z_dim).to(x)
         for name, values in (("states", x), ("concept values", z)):
             bad = int((~torch.isfinite(values)).any(1).sum())
             if bad:

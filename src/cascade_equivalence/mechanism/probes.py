@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.cluster.vq import kmeans2
 
 from cascade_equivalence.errors import AnalysisError
@@ -63,23 +63,23 @@ class Probed:
 def probe(
     x: Any,
     y: Any,
-    utterances: NDArray[Any],
+    utterances: ArrayLike,
     *,
-    speakers: NDArray[Any] | None = None,
-    types: NDArray[Any] | None = None,
+    speakers: ArrayLike | None = None,
+    types: ArrayLike | None = None,
     held_out: float = 0.2,
     seed: int = 0,
 ) -> Probed:
-    """Probe states x (n, d) for y (n,) or (n, k).
+    """Probe states x (n, d) for y (n,) or (n, k): arrays or tensors.
 
     Whole speakers are held out where they are known (at least five), otherwise whole utterances. types: (n,) a type
     of each row for the control task, such as the word or the token at it (`types_of` makes them from the states).
     """
     known = speakers is not None and len(np.unique(speakers)) >= 5
-    groups = speakers if known and speakers is not None else utterances
+    groups = np.asarray(speakers if known else utterances)
     x, y = checked(x, y, groups)
     split = split_by_group(groups, held_out, seed)
-    control = None if types is None else control_targets(y, types, seed)
+    control = None if types is None else control_targets(y, np.asarray(types), seed)
     return Probed(
         linear=ridge_probe(x, y, groups, split, seed=seed),
         mlp=mlp_probe(x, y, groups, split, seed=seed),

@@ -46,10 +46,16 @@ def folds(groups: NDArray[Any], count: int, seed: int) -> Ints:
     return assigned[index]
 
 
+def floats(values: Any) -> Floats:
+    """An array in float64, of an array, a list, or a tensor of any dtype on any device."""
+    plain = values.detach().double().cpu().numpy() if hasattr(values, "detach") else values
+    return np.asarray(plain, dtype=np.float64)
+
+
 def checked(x: Any, y: Any, groups: NDArray[Any]) -> tuple[Floats, Floats]:
     """States (n, d) and targets (n, k) in float64. Raises `AnalysisError` on NaN, lengths and constant targets."""
-    states = np.asarray(x, dtype=np.float64)
-    targets = np.asarray(y, dtype=np.float64).reshape(len(states), -1) if len(y) == len(states) else None
+    states = floats(x)
+    targets = floats(y).reshape(len(states), -1) if len(y) == len(states) else None
     if targets is None or len(groups) != len(states):
         raise AnalysisError(f"{len(states)} states, {len(y)} targets and {len(groups)} group names: lengths differ")
     for name, values in (("states", states), ("targets", targets)):

@@ -12,8 +12,9 @@ from cascade_equivalence.study.retest import NUISANCES, Retest
 
 GATE = (
     "share of trials on which label scores moved and the answer changed when it got another item's audio, silence, "
-    "or no audio at all; an arm hears if with another item's audio scores move on more than half of the trials (lower "
-    "95 % Wilson bound) and answers change on more than 5 %, or fewer are right"
+    "or no audio at all; an arm hears if with another item's audio scores move on more than 10 % of the trials (lower "
+    "95 % Wilson bound; of texts: more change than by themselves) and answers change on more than 5 %, or fewer are "
+    "right"
 )
 NO_GATE = "this journal is from before the hearing check: run the study again to have it"
 

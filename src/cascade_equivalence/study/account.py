@@ -6,6 +6,7 @@ Pure: a study and the facts of a machine in, a frozen account out. Nothing is as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,8 @@ def _task(study: Study, entry: str | TaskSpec, base: Path) -> tuple[Task, tuple[
             sound = to_speak * wanted.chosen.seconds
     else:
         manifest = base / spec.manifest if spec.manifest else None
-        items = len(load_task(spec.title(), manifest, spec.where, min(limits, default=None), spec.voice).items)
+        most = min(limits, default=None)
+        items = len(load_task(spec.title(), manifest, spec.where, most, spec.voice, spec.wording()).items)
     seeds = study.permute if spec.permute is None else spec.permute
     return Task(spec.title(), items, len(conditions) + len(seeds), to_speak, sound), conditions
 
@@ -143,7 +145,7 @@ def _unspoken(spec: TaskSpec, manifest: Path, items: int, there: bool) -> int:
         return items
     from cascade_equivalence.tasks.public.speech import unspoken
 
-    task = load_task(spec.title(), manifest, spec.where, items, form=spec.form)
+    task = load_task(spec.title(), manifest, spec.where, items, form=spec.wording())
     return len(unspoken(task.items))
 
 
@@ -282,7 +284,7 @@ def _packages(study: Study, machine: Machine) -> list[str]:
         wanted += [("huggingface_hub", "data", "data sets"), ("pyarrow", "data", "data sets")]
         wanted += [("onnxruntime", "speech", "texts are spoken")]
     every = [*study.conditions, *(c for one in study.tasks if isinstance(one, TaskSpec) for c in one.conditions or ())]
-    if any(c.startswith(("reverb@", "far_field")) or "+reverb@" in c for c in every):
+    if any(re.search(r"(^|\+|= )(reverb@|far_field)", c) for c in every):
         wanted += [("pyroomacoustics", "rooms", "simulated rooms")]
     absent = [(package, extra, why) for package, extra, why in wanted if package not in machine.packages]
     return [f"{p} is not installed ({why}): pip install 'cascade-equivalence[{extra}]'" for p, extra, why in absent]

@@ -64,8 +64,11 @@ def _conditions(
         else:
             base_ones = by_task[task.variant_of]
             by_task[task.name] = (next((c for c in base_ones if not c.steps), base_ones[0]),)
-    there = {condition.name: condition for found in by_task.values() for condition in found}
-    first = [name for name in study.conditions if name in there]
+    there: dict[str, Condition] = {}
+    for condition in (condition for found in by_task.values() for condition in found):
+        if there.setdefault(condition.name, condition).recipe != condition.recipe:
+            raise UsageError(f"conditions: two are called '{condition.name}'; give one a name: {{name: …, chain: …}}")
+    first = [name for text in study.conditions if (name := parse_condition(text, base).name) in there]
     return tuple(there[name] for name in dict.fromkeys([*first, *there])), by_task
 
 
@@ -379,7 +382,9 @@ class _Builder:
         return made
 
     def _locate(self, model_id: str, revision: str | None = None, check: Check | None = None) -> Path:
-        return locate(model_id, self.say, revision, check)
+        """Beside the study file first, then embedded, then on the hub."""
+        beside = self.base / model_id
+        return locate(str(beside) if (beside / "config.json").is_file() else model_id, self.say, revision, check)
 
 
 def _whole(name: str, source: str, parts: Mapping[str, Identity]) -> Identity:

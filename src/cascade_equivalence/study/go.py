@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cascade_equivalence.run.execute import execute
-from cascade_equivalence.run.progress import Reporter
+from cascade_equivalence.run.progress import Reporter, Silent
 from cascade_equivalence.run.run import open_run
 from cascade_equivalence.study.build import build_plan, build_tasks
 from cascade_equivalence.study.record import record
-from cascade_equivalence.study.spec import Study
+from cascade_equivalence.study.results import Results, analyse
+from cascade_equivalence.study.spec import Study, load_study, narrow
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
 
 
@@ -38,3 +40,31 @@ def run_plan(
 
             analyse_mechanism(run, study.analyses, study.mechanism)
     return missing
+
+
+def run_study(
+    source: str | Path | Mapping[str, Any] | Study,
+    out: str | Path,
+    *,
+    own: Mapping[str, OwnSpeechLLM] | None = None,
+    limit: int | None = None,
+    arms: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    base: str | Path | None = None,
+    replace: bool = False,
+    reporter: Reporter | None = None,
+) -> Results:
+    """Run a study into a directory, or go on where it stopped, and return what it found.
+
+    source: a study file or a preset's name, the keys of such a file, or a `Study`. own: speech LLMs made in Python
+    (`SpeechLLM.hearing`), by the name that arms give as `speech_llm`. limit, arms, tasks: narrow the study, as
+    `ceq run` does. base: where relative paths start (default: the study file's directory, else the current one).
+    replace: `out` may hold another study. reporter: where progress goes (default: nowhere). Raises the errors of
+    `errors.py`, each with its cure; what was done before stays, and the same call goes on from there.
+    """
+    study, start = (source, Path.cwd()) if isinstance(source, Study) else load_study(source)
+    if limit is not None:
+        study = study.model_copy(update={"limit": limit})
+    study = narrow(study, None if arms is None else list(arms), None if tasks is None else list(tasks))
+    run_plan(study, start if base is None else Path(base), Path(out), reporter or Silent(), own, replace)
+    return analyse(Path(out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -175,7 +176,18 @@ class _Loader:
             clip=row.clip,
             transcript=heard,
             served=reply.served,
+            scores=self._scores(reply),
+            said=reply.text if reply.ended != "refused" else None,
+            note=row.note,
         )
+
+    def _scores(self, reply: ReplyRow) -> tuple[float | None, ...] | None:
+        if reply.scores is None:
+            return None
+        try:
+            return decode(tuple[float | None, ...], json.loads(reply.scores), self._where("scores"))
+        except ValueError:
+            raise self._damaged(f"ReplyRow {reply.key[:20]}: scores is {reply.scores[:40]!r}") from None
 
     def _row(self, rows: Mapping[str, Row], key: str, what: str, of: AnswerRow) -> Row:
         if key not in rows:

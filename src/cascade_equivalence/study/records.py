@@ -280,7 +280,8 @@ class Transcript:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One arm's answer on one trial. read: what its LLM was given to read. compute_s: model seconds of all that the
-    answer needed, as if nothing had been shared with another arm. served: what a server says it served."""
+    answer needed, as if nothing had been shared with another arm. served: what a server says it served. scores: raw, of
+    the item's choices; said: what was generated instead; note: why the label is INVALID."""
 
     item: str
     condition: str
@@ -291,6 +292,9 @@ class Answer:
     clip: str | None = None
     transcript: Transcript | None = None
     served: str | None = None
+    scores: tuple[float | None, ...] | None = None
+    said: str | None = None
+    note: str | None = None
 
 
 Given = Mapping[str, Mapping[str, tuple[Answer | None, ...]]]

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cascade_equivalence.agreement import GoldArm
 from cascade_equivalence.run.journal import ClipRow
 from cascade_equivalence.run.layout import GOLD_CONDITION
-from cascade_equivalence.study.arms import Arm
+from cascade_equivalence.study.arms import Arm, matched
 from cascade_equivalence.study.cells import Cell, cells_of
 from cascade_equivalence.study.choices import Column, columns_of
 from cascade_equivalence.study.comparisons import Comparison, compare_arms, gold_arms_of
@@ -18,9 +19,9 @@ from cascade_equivalence.study.conditions import heard_conditions
 from cascade_equivalence.study.dependence import WordsHeld, held_words
 from cascade_equivalence.study.disagreements import Disagreement, disagreements_of
 from cascade_equivalence.study.groups import POOLED, Cells
-from cascade_equivalence.study.hearing import Hearing, hearing_of
+from cascade_equivalence.study.hearing import Hearing, hearing_of, one_label_of
 from cascade_equivalence.study.latency import Cost, costs
-from cascade_equivalence.study.load import load
+from cascade_equivalence.study.load import Recorded, load
 from cascade_equivalence.study.mechanism.facts import Analyses
 from cascade_equivalence.study.noise import (
     Change,
@@ -34,6 +35,9 @@ from cascade_equivalence.study.orders import Orders, orders_of
 from cascade_equivalence.study.records import Given, Identity, MatchGrade, StudyRecord, TaskRecord
 from cascade_equivalence.study.retest import Retest, retest
 from cascade_equivalence.study.word_errors import WordErrors, word_errors
+
+if TYPE_CHECKING:
+    from cascade_equivalence.study.answers import Answers
 
 __all__ = [
     "POOLED",
@@ -99,11 +103,19 @@ class Results:
     """Arm → what its analyses found (`study.mechanism.results` reads it)."""
     served: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Arm behind an endpoint → what its server said it served → answers."""
+    recorded: Recorded | None = field(default=None, repr=False, compare=False)
+    """The run that all this was read from."""
 
     @property
     def controls(self) -> tuple[Change, ...]:
         """What the arms answer without the item's own sound."""
         return tuple(change for change in self.changes if change.control)
+
+    def answers(self) -> Answers:
+        """The run's answers as a table, one row an answer: list them, or `to_dicts`, `to_pandas`, `to_polars`."""
+        from cascade_equivalence.study.answers import Answers, answers_of
+
+        return Answers(()) if self.recorded is None else answers_of(self.recorded)
 
     def cell(self, task: str, condition: str, arm: str) -> Cell | None:
         """The cell; the gold arm's is the same under every condition."""
@@ -121,7 +133,7 @@ def analyse(directory: Path) -> Results:
     cells = tuple(c for task in tasks for arm in arms for c in cells_of(task, arm, run.given[arm.name][task.name]))
     permuted = _permuted(tasks, run.variants, arms, run.given)
     by_group = Cells(study, cells)
-    proofs = {arm.name: hearing_of(tasks, arm.hearing) for arm in arms if arm.hearing}
+    proofs = {arm.name: hearing_of(tasks, arm.hearing, _one_label(arm, run)) for arm in arms if arm.hearing}
     withheld = _withheld(arms, proofs)
     comparisons = compare_arms(study, tasks, arms, by_group, withheld)
     speech = {arm.name for arm in arms if arm.kind == "speech"}
@@ -157,7 +169,13 @@ def analyse(directory: Path) -> Results:
         gold_arms=gold_arms_of(tasks, arms, by_group),
         mechanism={arm.name: arm.analyses for arm in arms if arm.analyses},
         served=_served(run.given),
+        recorded=run,
     )
+
+
+def load_results(directory: str | Path) -> Results:
+    """What a run found, from its directory; needs no models. Raises `RunError` where there is none or it is damaged."""
+    return analyse(Path(directory))
 
 
 def _permuted(
@@ -176,6 +194,12 @@ def _permuted(
             given[arm.name][variant.name],
         )
     }
+
+
+def _one_label(arm: Arm, run: Recorded) -> dict[str, str]:
+    """Task → the label that the gold arm on an arm's LLM gives to every item."""
+    golds = [other for other in run.arms if other.kind == "gold" and matched(arm, other)]
+    return one_label_of(run.tasks, run.given[golds[0].name]) if golds else {}
 
 
 def _withheld(arms: tuple[Arm, ...], proofs: Mapping[str, Hearing]) -> dict[str, str]:

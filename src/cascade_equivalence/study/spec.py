@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
+from cascade_equivalence.audio.condition import named
 from cascade_equivalence.errors import UsageError
 from cascade_equivalence.inside.settings import Analysis, MechanismSpec
 from cascade_equivalence.reading.yaml_text import cure, file_name, load_yaml, parse_yaml
+from cascade_equivalence.study.layers import laid_over
 from cascade_equivalence.study.outside import EndpointSpec, PredictionsSpec, kind_of, lifted
 from cascade_equivalence.study.strict import Strict
+from cascade_equivalence.tasks.form import Wording
 
 PRESETS = ("pocket", "pocket-full", "paper", "paper-ultravox", "paper-qwen2-audio", "paper-phi4")
 
 
 Seed = Annotated[int, Field(ge=0, strict=True)]
+
+
+def _one_text(value: Any) -> Any:
+    """A condition with a name of its own as one text."""
+    if not isinstance(value, dict):
+        return value
+    if set(value) != {"name", "chain"} or not all(isinstance(text, str) for text in value.values()):
+        raise ValueError("a condition is a chain of steps, or {name: <short name>, chain: <chain of steps>}")
+    try:
+        return named(**value)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+ConditionText = Annotated[str, BeforeValidator(_one_text)]
 
 
 class ModelSpec(Strict):
@@ -98,10 +125,28 @@ class HubSpec(Strict):
     labels: list[str] | None = Field(default=None, min_length=2)
 
 
+class FormSpec(Strict):
+    """The words of a form of one's own: the instruction, what stands before the content and before the answer, the word
+    that each label is shown and scored by, whether the words alone solve it (it then counts towards the headline), and
+    the most tokens that a generated answer may have."""
+
+    instruction: str | None = Field(default=None, min_length=1)
+    heard: str = "Text:"
+    asked: str = "Answer:"
+    words: dict[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
+    text_sufficient: bool | None = None
+    max_new_tokens: int = Field(default=32, ge=1, le=4096)
+
+    def wording(self) -> Wording:
+        """As tasks take it."""
+        words = tuple(self.words.items())
+        return Wording(self.instruction, self.heard, self.asked, words, self.text_sufficient, self.max_new_tokens)
+
+
 class TaskSpec(Strict):
     """A shipped task (`task`), one of one's own (`manifest`) or a public one (`dataset`), with settings of its own.
 
-    `form` names the wording (default: `name`, if it is one of the shipped forms'); `voice` speaks text items. `path` is
+    `form` names a shipped form or gives the words of one's own; `voice` speaks text items. `path` is
     a local folder in place of the hub, `rows` the number of rows to expect there. `conditions`, `limit` and `permute`
     stand for the study's own on this task.
     """
@@ -113,9 +158,9 @@ class TaskSpec(Strict):
     rows: int | None = Field(default=None, ge=1)
     voice: str | None = None
     name: str | None = None
-    form: str | None = None
+    form: str | FormSpec | None = None
     where: dict[str, Any] = Field(default_factory=dict)
-    conditions: list[str] | None = Field(default=None, min_length=1, max_length=300)
+    conditions: list[ConditionText] | None = Field(default=None, min_length=1, max_length=300)
     limit: int | None = Field(default=None, ge=1)
     permute: list[Seed] | None = Field(default=None, max_length=100)
 
@@ -132,6 +177,10 @@ class TaskSpec(Strict):
         if self.dataset is None and (self.path is not None or self.rows is not None):
             raise ValueError("path: and rows: are for a data set (dataset: …); a manifest is named by manifest:")
         return self
+
+    def wording(self) -> str | Wording | None:
+        """The shipped form that it names, or its own words."""
+        return self.form.wording() if isinstance(self.form, FormSpec) else self.form
 
     def title(self) -> str:
         """Its name in tables."""
@@ -159,7 +208,7 @@ class Study(Strict):
 
     name: Annotated[str, AfterValidator(file_name)] = "study"
     tasks: list[str | TaskSpec] = Field(min_length=1)
-    conditions: list[str] = Field(default_factory=lambda: ["clean"], min_length=1, max_length=300)
+    conditions: list[ConditionText] = Field(default_factory=lambda: ["clean"], min_length=1, max_length=300)
     models: dict[str, AnyModel]
     arms: dict[str, ArmSpec] = Field(min_length=1)
     comparisons: Literal["matched"] | Pairs = "matched"
@@ -222,22 +271,23 @@ class Study(Strict):
         return spec if isinstance(spec, ModelSpec) else ModelSpec(id=name)
 
 
-def load_study(source: str | Path | None = None, **overrides: Any) -> tuple[Study, Path]:
-    """Read a study file (or a preset's name; default: `pocket`), laid over what it `extends`.
+def load_study(source: str | Path | Mapping[str, Any] | None = None, **overrides: Any) -> tuple[Study, Path]:
+    """Read a study file (or a preset's name, or a file's keys; default: `pocket`), laid over what it `extends`.
 
     `overrides` replace top-level keys last (None: left alone). Returns the study and the directory that its
     relative paths start from. Raises `UsageError` naming the key that is wrong and the valid ones.
     """
-    name = str(source or "pocket")
-    if name in PRESETS:
+    if isinstance(source, Mapping):
+        name, raw, base = "study", dict(source), Path.cwd()
+    elif (name := str(source or "pocket")) in PRESETS:
         raw, base = _preset(name), Path.cwd()
     else:
         path = Path(name)
         raw, base = {"name": path.stem} | _yaml(path), path.resolve().parent
-        if (parent := raw.pop("extends", None)) is not None:
-            if parent not in PRESETS:
-                raise UsageError(f"{path}: extends '{parent}'; the presets are: {', '.join(PRESETS)}")
-            raw = _preset(parent) | raw
+    if (parent := raw.pop("extends", None)) is not None:
+        if parent not in PRESETS:
+            raise UsageError(f"{name}: extends '{parent}'; the presets are: {', '.join(PRESETS)}")
+        raw = laid_over(_preset(parent), raw, name)
     raw |= {key: value for key, value in overrides.items() if value is not None}
     try:
         return Study.model_validate(raw), base
@@ -341,7 +391,7 @@ MODELS: dict[str, type[BaseModel]] = {
 
 
 def _is_type_name(part: Any) -> bool:
-    names = {"str", "TaskSpec", "HubSpec", "Pairs", "Of", "literal['matched']", *MODELS}
+    names = {"str", "TaskSpec", "FormSpec", "HubSpec", "Pairs", "Of", "literal['matched']", *MODELS}
     return part in names or str(part).startswith("function-after[")
 
 
@@ -353,6 +403,8 @@ def _fields_at(location: tuple[Any, ...]) -> set[str]:
         "comparisons": Pairs,
         "checks": Checks,
     }
+    if "FormSpec" in location:
+        return set(FormSpec.model_fields)
     if len(location) > 1 and location[0] == "mechanism":
         return set(MechanismSpec.model_fields)
     if len(location) > 3 and location[0] == "models" and location[2] in MODELS:

@@ -17,12 +17,12 @@ from cascade_equivalence.tasks.task import Origin, Task, load_task
 
 def build_task(study: Study, spec: TaskSpec, base: Path, say: Callable[[str], None], hears: bool) -> Task:
     """One task of a study with its items; `hears` is whether their sound is needed."""
-    manifest, voice, form = None if spec.manifest is None else base / spec.manifest, spec.voice, spec.form
-    if form is not None and form not in FORMS:
+    manifest, voice, form = None if spec.manifest is None else base / spec.manifest, spec.voice, spec.wording()
+    if isinstance(form, str) and form not in FORMS:
         raise UsageError(f"task '{spec.title()}': no form '{form}'; there are: {', '.join(FORMS)}")
     if spec.dataset is not None:
         wanted = dataset_of(spec, base)
-        manifest, voice, form = materialise(wanted, say), None, spec.form or wanted.chosen.form
+        manifest, voice, form = materialise(wanted, say), None, form or wanted.chosen.form
     limit = study.limit if spec.limit is None else min(spec.limit, study.limit or spec.limit)
     task = load_task(spec.title(), manifest, spec.where, limit, voice, form)
     if spec.dataset is None:

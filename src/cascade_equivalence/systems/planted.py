@@ -6,6 +6,7 @@ study names and ears that are what their name says:
 - `disguised`: a cascade under another name. κ with its self-cascade is 1.
 - `deaf`: states that do not depend on the audio. It fails the heard-gate.
 - `loudness`: hears nothing but how loud the speech is. It passes the gate, and is different, near chance.
+- `two_states`: hears one of two states, whether the clip's length in tenths of a second is even. It passes the gate.
 - `flipped`: another of these, with a share of its answers turned to another label.
 """
 
@@ -123,6 +124,15 @@ def loudness(llm: str, sentences: Sequence[str] = SENTENCES, step_db: float = 0.
         return reader("loudness", backbone, text_of)
 
     return OwnSpeechLLM(llm, load, {"planted": "loudness", "sentences": list(sentences), "step_db": step_db})
+
+
+def two_states(llm: str, sentences: tuple[str, str] = (SENTENCES[0], SENTENCES[1])) -> OwnSpeechLLM:
+    """One that hears two states alone, and has a sentence for each: about half of all swaps change nothing for it."""
+
+    def load(backbone: Backbone) -> SpeechLLM:
+        return reader("two_states", backbone, lambda clips: [sentences[int(clip.seconds * 10) % 2] for clip in clips])
+
+    return OwnSpeechLLM(llm, load, {"planted": "two-states", "sentences": list(sentences)})
 
 
 def flipped(inner: OwnSpeechLLM, share: float) -> OwnSpeechLLM:

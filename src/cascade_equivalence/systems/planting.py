@@ -18,14 +18,14 @@ from cascade_equivalence.audio.noise import coloured, mix
 from cascade_equivalence.seeds import rng
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.loading import Placement
-from cascade_equivalence.systems.planted import deaf, flipped, loudness, reader
+from cascade_equivalence.systems.planted import deaf, flipped, loudness, reader, two_states
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
 from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
 from cascade_equivalence.systems.whisper import Padding, Whisper
 from cascade_equivalence.tasks.manifest import read_manifest
 from cascade_equivalence.tasks.task import corpus_dir, shipped_tasks
 
-Nature = Literal["disguised", "deaf", "loudness", "flipped", "ahead-when-clean"]
+Nature = Literal["disguised", "deaf", "loudness", "two-states", "flipped", "ahead-when-clean"]
 NATURES: tuple[Nature, ...] = get_args(Nature)
 HEARS_THROUGH_ASR: tuple[Nature, ...] = ("disguised", "flipped", "ahead-when-clean")
 """Natures that need an `asr`."""
@@ -104,7 +104,11 @@ def plant(nature: Nature, llm: str, asr: Recogniser | None) -> OwnSpeechLLM:
     """The planted speech LLM of a nature on the model `llm`. Raises ValueError where it needs an ASR and has none."""
     if nature in HEARS_THROUGH_ASR and asr is None:
         raise ValueError(f"planted: {nature} needs an asr")
-    simple: dict[str, Callable[[], OwnSpeechLLM]] = {"deaf": lambda: deaf(llm), "loudness": lambda: loudness(llm)}
+    simple: dict[str, Callable[[], OwnSpeechLLM]] = {
+        "deaf": lambda: deaf(llm),
+        "loudness": lambda: loudness(llm),
+        "two-states": lambda: two_states(llm),
+    }
     if asr is None or nature in simple:
         return simple[nature]()
     facts = {"planted": nature, "asr": asr.digest}

@@ -30,6 +30,21 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """The words of a form of one's own; the kind of task follows from its items. See `Form` for the rest.
+
+    instruction: None where the items' own questions ask. words: label → the word it is shown and scored by.
+    """
+
+    instruction: str | None = None
+    heard: str = "Text:"
+    asked: str = "Answer:"
+    words: tuple[tuple[str, str], ...] = ()
+    sufficient: bool | None = None
+    max_new_tokens: int = 32
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """One kind of task.
 
@@ -38,6 +53,7 @@ class Form:
     sufficient: whether a transcript suffices to solve it (the paper's text-sufficient class); None if unknown.
     words: label → the word it is scored and shown by, where the label itself is not a plain word.
     shots: ids of the development items shown as examples, chosen on development items only.
+    asks: questions of items that the instruction asks already, in its own words.
     """
 
     name: str
@@ -49,6 +65,12 @@ class Form:
     words: tuple[tuple[str, str], ...] = ()
     shots: tuple[str, ...] = ()
     max_new_tokens: int = 32
+    asks: tuple[str, ...] = ()
+
+    def question(self, item: Item) -> str | None:
+        """What the item asks and neither the instruction nor its content does."""
+        there = (item.text, self.instruction, *self.asks)
+        return None if item.question in there else item.question
 
     def choices(self, item: Item) -> tuple[Choice, ...]:
         """The item's choices with the words this form shows them by."""
@@ -56,11 +78,15 @@ class Form:
         return tuple(Choice(c.label, words.get(c.label, c.text)) for c in item.choices)
 
     def plain(self, item: Item, shots: Sequence[Item]) -> Prompt:
-        """The few-shot prompt for a plain language model."""
-        examples = "".join(f"{self.heard} {shot.text}\n{self.asked} {self._answer_word(shot)}\n\n" for shot in shots)
+        """The few-shot prompt for a plain language model. A question of the item's own follows its content, so that all
+        items share what stands before."""
+        examples = "".join(
+            f"{self.heard} {shot.text}\n{self._own_question(shot)}{self.asked} {self._answer_word(shot)}\n\n"
+            for shot in shots
+        )
         return Prompt(
             before=f"{self.instruction}\n\n{examples}{self.heard}",
-            after=f"\n{self.asked}",
+            after=f"\n{self._own_question(item)}{self.asked}",
             labels=tuple(c.label for c in self.choices(item)),
             continuations=tuple(f" {c.text}" for c in self.choices(item)),
         )
@@ -68,8 +94,7 @@ class Form:
     def chat(self, item: Item) -> tuple[str, str, str]:
         """The user's message for an instruction-tuned model: (before the content, after it, the answer's cue)."""
         choices = self.choices(item)
-        ask = item.question if self.kind != "labels" and item.question != item.text else None
-        lines = [ask or self.instruction]
+        lines = [self.instruction, *([question] if (question := self.question(item)) else [])]
         if self.kind == "options":
             lines += [f"{c.label}. {c.text}" for c in choices]
             lines.append("Answer with the text of the right option alone.")
@@ -78,6 +103,10 @@ class Form:
         else:
             lines.append("Answer with the name alone, as short as possible.")
         return f"{self.heard}", "\n\n" + "\n".join(lines), self.asked
+
+    def _own_question(self, item: Item) -> str:
+        question = self.question(item)
+        return f"Question: {question}\n" if question else ""
 
     def _answer_word(self, shot: Item) -> str:
         return next((c.text for c in self.choices(shot) if c.label == shot.label), shot.label or "")

@@ -24,6 +24,7 @@ FORMS: dict[str, Form] = {
                 ("Sci/Tech", "science"),
             ),
             shots=("topic-175", "topic-008", "topic-220", "topic-173"),
+            asks=("Which topic is this news story about?",),
         ),
         Form(
             "sentiment",
@@ -33,6 +34,7 @@ FORMS: dict[str, Form] = {
             heard="Text:",
             asked="Feeling:",
             shots=("sentiment-268", "sentiment-073"),
+            asks=("Is the sentiment of this sentence positive or negative?",),
         ),
         Form(
             "commonsense",
@@ -58,6 +60,7 @@ FORMS: dict[str, Form] = {
             instruction="Which emotion does the speaker show: neutral, joy, surprise, anger, sadness, disgust or fear?",
             heard="Text:",
             asked="Emotion:",
+            asks=("Which emotion does the speaker show?", "What is the speaker's emotion?"),
         ),
         Form(
             "sarcasm",
@@ -67,6 +70,7 @@ FORMS: dict[str, Form] = {
             heard="Text:",
             asked="The speaker is",
             words=(("not sarcastic", "sincere"),),
+            asks=("Is the speaker being sarcastic?",),
         ),
         Form(
             "rendering",

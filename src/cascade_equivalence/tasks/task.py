@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.errors import UsageError
-from cascade_equivalence.tasks.form import Form, Kind
+from cascade_equivalence.tasks.form import Form, Kind, Wording
 from cascade_equivalence.tasks.forms import FORMS
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.manifest import read_manifest
@@ -78,17 +78,17 @@ def load_task(
     where: Mapping[str, Any] | None = None,
     limit: int | None = None,
     voice: str | None = None,
-    form: str | None = None,
+    form: str | Wording | None = None,
 ) -> Task:
     """A shipped task by name, or a user's `manifest` under any name.
 
-    A manifest named after one of the forms (`topic`, …) gets that form's wording, any other the general wording; its
-    examples are its own rows of split `shot`. `limit` keeps the first n evaluated items, every label equally
-    represented as far as it goes. Items without audio are spoken by `voice`, where given. `form` names the wording
-    instead of `name`; where the manifest has no development items, that form's shipped ones serve, if they have the
-    same labels.
+    A manifest gets the wording of the shipped `form` that is named, or the words that are given, or the general ones;
+    its name decides nothing. Its examples are its own rows of split `shot`; where it has no development items, a
+    shipped form's own ones serve, if they have the same labels. `limit` keeps the first n evaluated items, every label
+    equally represented as far as it goes. Items without audio are spoken by `voice`, where given.
 
-    Raises `UsageError` for an unknown name or an unusable manifest.
+    Raises `UsageError` for an unknown name, an unusable manifest, labels that are not the form's, and items of which
+    some have a question and some have none.
     """
     if manifest is None and name not in shipped_tasks():
         raise UsageError(f"no task '{name}'; there are: {', '.join(shipped_tasks())} (or give a manifest)")
@@ -96,11 +96,11 @@ def load_task(
     rows = read_manifest(path, where)
     if voice:
         rows = tuple(row if row.audio else replace(row, voice=voice, speaker=row.speaker or voice) for row in rows)
-    worded = FORMS[form or name] if (form or name) in FORMS else _general_form(name, rows)
+    worded = FORMS[name] if manifest is None else _worded(path, name, form, rows)
     own_shots = tuple(item.id for item in rows if item.split == "shot")
     items = tuple(item for item in rows if item.split not in ("dev", "shot"))
     dev = tuple(item for item in rows if item.split in ("dev", "shot"))
-    if form is not None and not dev and items:
+    if isinstance(form, str) and not dev and items:
         dev = _shipped_dev(form, items[0])
         own_shots = worded.shots if dev else ()
     if manifest is not None:
@@ -128,12 +128,74 @@ def _shipped_dev(form: str, item: Item) -> tuple[Item, ...]:
     return dev if same else ()
 
 
-def _general_form(name: str, items: tuple[Item, ...]) -> Form:
-    question = next((item.question for item in items if item.question and item.question != item.text), None)
-    same = len({item.choices for item in items}) == 1
-    kind: Kind = "open" if not items[0].choices else "labels" if same else "options"
-    instruction = question if question and kind == "labels" else "Listen and answer."
-    return Form(name, kind, None, instruction, heard="Text:", asked="Answer:")
+def _worded(path: Path, name: str, form: str | Wording | None, rows: tuple[Item, ...]) -> Form:
+    """The form of a manifest's items. Raises `UsageError` where they do not fit it, or each other."""
+    questions = {item.question for item in rows} - {None}
+    own = {item.question for item in rows if item.question != item.text} - {None}
+    # One question for all may be asked of examples too; of several nobody knows which is theirs.
+    lacking = [i for i in rows if i.question is None and (len(own) > 1 or i.split not in ("dev", "shot"))]
+    if own and lacking:
+        raise UsageError(
+            f"{path}: item '{lacking[0].id}' has no question and others have; give each its question (its text, where "
+            "that is what is asked)"
+        )
+    if isinstance(form, str):
+        if form not in FORMS:
+            raise UsageError(f"{path}: no form '{form}'; there are: {', '.join(FORMS)}")
+        _fits(path, FORMS[form], rows)
+        return FORMS[form]
+    words = form or Wording()
+    if unknown := [label for label, _ in words.words if not any(label in _labels(item) for item in rows)]:
+        there = dict.fromkeys(label for item in rows for label in _labels(item))
+        raise UsageError(f"{path}: form: words has '{unknown[0]}', which is no label here; there are: {_listed(there)}")
+    shown = [word for _, word in words.words]
+    if twice := [word for word in shown if shown.count(word) > 1]:
+        raise UsageError(f"{path}: form: words shows two labels as '{twice[0]}'; give each its own word")
+    shared = next(iter(questions)) if len(questions) == len(own) == 1 else None
+    return Form(
+        name,
+        _kind_of(rows),
+        words.sufficient,
+        words.instruction or shared or "Listen and answer.",
+        words.heard,
+        words.asked,
+        words.words,
+        max_new_tokens=words.max_new_tokens,
+    )
+
+
+def _kind_of(items: tuple[Item, ...]) -> Kind:
+    if not items[0].choices:
+        return "open"
+    return "labels" if len({item.choices for item in items}) == 1 else "options"
+
+
+def _labels(item: Item) -> list[str]:
+    return [choice.label for choice in item.choices]
+
+
+def _listed(labels: Iterable[str]) -> str:
+    there = list(labels)
+    return ", ".join(there[:12]) + (f", … ({len(there)})" if len(there) > 12 else "")
+
+
+def _fits(path: Path, form: Form, rows: tuple[Item, ...]) -> None:
+    """Raise `UsageError` where items are not of a shipped form's kind, or have labels that its words do not know."""
+    if form.kind == "open":
+        return
+    if bare := next((item for item in rows if not item.choices), None):
+        raise UsageError(f"{path}: item '{bare.id}' has no choices, and form '{form.name}' asks for one of them")
+    if form.kind != "labels":
+        return
+    known = _labels(read_manifest(corpus_dir() / f"{form.name}.jsonl")[0])
+    there = dict.fromkeys(label for item in rows for label in _labels(item))
+    if unknown := [label for label in there if label not in known]:
+        raise UsageError(
+            f"{path}: label '{unknown[0]}' is not one of form '{form.name}' ({_listed(known)}); name the labels so, or "
+            "give the form's parts (form: {instruction: …})"
+        )
+    if len({item.choices for item in rows}) > 1:
+        raise UsageError(f"{path}: form '{form.name}' has one label set, and the items have several lists of choices")
 
 
 def _balanced(items: tuple[Item, ...], limit: int | None) -> tuple[Item, ...]:

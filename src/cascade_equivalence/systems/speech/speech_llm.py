@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from cascade_equivalence.audio.clip import Clip
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.speech.adapter import Adapter
+
+if TYPE_CHECKING:
+    from cascade_equivalence.systems.speech.own import OwnSpeechLLM
 
 
 class Ears(Protocol):
@@ -39,6 +42,27 @@ class SpeechLLM:
     backbone: Backbone
     matched: Backbone
     ears: Ears
+
+    @staticmethod
+    def hearing(
+        llm: str,
+        hear: Callable[[Sequence[Clip], Backbone], Sequence[Any]],
+        facts: Mapping[str, Any],
+        *,
+        tokens_per_s: float | None = None,
+    ) -> OwnSpeechLLM:
+        """A speech LLM of one's own, for `run_study(own={name: …})`: one function from clips to embeddings.
+
+        llm: key of the study's `models` whose language model it has. hear: given clips (`Clip.samples`, mono float32
+        of 16 kHz) and that language model (`encode`: text → token ids; `embed`: ids → embeddings), returns what stands
+        in the prompt for each clip: a tensor or array (positions, LLM width). facts: all that makes it answer as it
+        does (a checkpoint's hash, a setting), JSON values; they are its fingerprint, so a change of `hear` must change
+        them. tokens_per_s: positions that each second fills, where they follow the clip's time; None: they do not, and
+        analyses that need to know when a position was heard refuse it.
+        """
+        from cascade_equivalence.systems.speech.own import hearing
+
+        return hearing(llm, hear, facts, tokens_per_s)
 
     @property
     def frame(self) -> tuple[list[int], list[int]]:
