@@ -24,7 +24,7 @@ VOICE = "af_heart"
 SPEECH = 1
 """Raised when the same text, voice and engine give another waveform."""
 
-SPEED = 1.6
+SPEED = 1.0
 """Seconds of speech made in a second on one core of a server processor, about; a run says its own."""
 
 _TELL_EVERY = 20.0
