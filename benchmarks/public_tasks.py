@@ -13,7 +13,7 @@ import argparse
 import json
 from pathlib import Path
 
-from tests.tasks.public import published
+from tests.public import published
 
 from cascade_equivalence.cli import main as ceq
 from cascade_equivalence.study.results import Results, analyse

@@ -44,9 +44,9 @@ def main(args: argparse.Namespace) -> int:
 
 def _pull(args: argparse.Namespace, console: Console) -> int:
     from cascade_equivalence.errors import UsageError
-    from cascade_equivalence.tasks.public.materialise import Wanted, materialise
-    from cascade_equivalence.tasks.public.sets import public_set
-    from cascade_equivalence.tasks.public.speech import speak
+    from cascade_equivalence.public.materialise import Wanted, materialise
+    from cascade_equivalence.public.sets import public_set
+    from cascade_equivalence.public.speech import speak
     from cascade_equivalence.tasks.task import load_task
 
     if not args.names:
@@ -71,8 +71,8 @@ def _pull(args: argparse.Namespace, console: Console) -> int:
 def _list(console: Console) -> None:
     from rich.table import Table
 
-    from cascade_equivalence.tasks.public.materialise import Wanted
-    from cascade_equivalence.tasks.public.sets import SETS
+    from cascade_equivalence.public.materialise import Wanted
+    from cascade_equivalence.public.sets import SETS
     from cascade_equivalence.tasks.task import load_task, shipped_tasks
 
     table = Table(

@@ -1,7 +1,7 @@
 """What a study will cost before it starts: downloads, memory, trials, time, requests, and what is missing.
 
 Pure: a study and the facts of a machine in, a frozen account out. Nothing is asked of any host; sizes are those of
-`hub_models.py` and `tasks/public/sets.py`.
+`hub_models.py` and `public/sets.py`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 
 from cascade_equivalence.pocket import fetch, shipped
 from cascade_equivalence.pocket.registry import EMBEDDED, KOKORO
+from cascade_equivalence.public.speech import SPEED
 from cascade_equivalence.study.hub_models import HUB_MODELS
 from cascade_equivalence.study.machine import Machine
 from cascade_equivalence.study.outside import EndpointSpec
 from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study, TaskSpec
 from cascade_equivalence.study.tasks import dataset_of
 from cascade_equivalence.tasks.manifest import read_manifest
-from cascade_equivalence.tasks.public.speech import SPEED
 from cascade_equivalence.tasks.task import load_task
 
 SECONDS_PER_BILLION = {"accelerator": 0.01, "cpu": 0.6}
@@ -143,7 +143,7 @@ def _task(study: Study, entry: str | TaskSpec, base: Path) -> tuple[Task, tuple[
 def _unspoken(spec: TaskSpec, manifest: Path, items: int, there: bool) -> int:
     if not there:
         return items
-    from cascade_equivalence.tasks.public.speech import unspoken
+    from cascade_equivalence.public.speech import unspoken
 
     task = load_task(spec.title(), manifest, spec.where, items, form=spec.wording())
     return len(unspoken(task.items))

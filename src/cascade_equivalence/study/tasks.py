@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from cascade_equivalence.errors import UsageError
+from cascade_equivalence.public.materialise import Wanted, materialise, source_of
+from cascade_equivalence.public.sets import other_set, public_set
+from cascade_equivalence.public.speech import speak
 from cascade_equivalence.study.spec import Study, TaskSpec
 from cascade_equivalence.tasks.forms import FORMS
-from cascade_equivalence.tasks.public.materialise import Wanted, materialise, source_of
-from cascade_equivalence.tasks.public.sets import other_set, public_set
-from cascade_equivalence.tasks.public.speech import speak
 from cascade_equivalence.tasks.task import Origin, Task, load_task
 
 

@@ -23,11 +23,11 @@ from cascade_equivalence.audio.clip import write_flac
 from cascade_equivalence.errors import UsageError
 from cascade_equivalence.hashing import sha256_file
 from cascade_equivalence.pocket.fetch import cache_dir
-from cascade_equivalence.tasks.public import folder, hub, parquet
-from cascade_equivalence.tasks.public.clips import Excluded, decode
-from cascade_equivalence.tasks.public.rows import manifest_rows, shuffled
-from cascade_equivalence.tasks.public.sets import PublicSet
-from cascade_equivalence.tasks.public.speech import VOICE, clip_path
+from cascade_equivalence.public import folder, hub, parquet
+from cascade_equivalence.public.clips import Excluded, decode
+from cascade_equivalence.public.rows import manifest_rows, shuffled
+from cascade_equivalence.public.sets import PublicSet
+from cascade_equivalence.public.speech import VOICE, clip_path
 
 Say = Callable[[str], None]
 

@@ -15,13 +15,13 @@ from cascade_equivalence.audio.clip import read_clip
 from cascade_equivalence.cli import main
 from cascade_equivalence.errors import UsageError
 from cascade_equivalence.pocket.fetch import cache_dir
+from cascade_equivalence.public import speech
+from cascade_equivalence.public.sets import SETS
 from cascade_equivalence.study.build import build_tasks
 from cascade_equivalence.study.results import analyse
 from cascade_equivalence.study.spec import Study, load_study
 from cascade_equivalence.tasks.parsing import matches_alias
-from cascade_equivalence.tasks.public import speech
-from cascade_equivalence.tasks.public.sets import SETS
-from tests.tasks.public import published
+from tests.public import published
 
 COUNTS = {"ag_news": 80, "sst2": 80, "commonsenseqa": 60, "triviaqa": 60, "meld": 60, "mustard": 60}
 RECORDED = ("meld", "mustard")

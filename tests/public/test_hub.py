@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from cascade_equivalence.errors import UsageError
-from cascade_equivalence.tasks.public.hub import split_files
-from cascade_equivalence.tasks.public.sets import SETS, Hub
-from tests.tasks.public import published
-from tests.tasks.public.hub_server import COMMIT, Repository, of_folder, served
+from cascade_equivalence.public.hub import split_files
+from cascade_equivalence.public.sets import SETS, Hub
+from tests.public import published
+from tests.public.hub_server import COMMIT, Repository, of_folder, served
 
 SST2 = SETS["sst2"].hub.id
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.errors import UsageError
-from cascade_equivalence.tasks.public.hub import DataError, split_files
-from cascade_equivalence.tasks.public.sets import PublicSet
+from cascade_equivalence.public.hub import DataError, split_files
+from cascade_equivalence.public.sets import PublicSet
 
 Row = dict[str, Any]
 

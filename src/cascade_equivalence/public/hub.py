@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cascade_equivalence.errors import CeqError, UsageError
-from cascade_equivalence.tasks.public.sets import Hub
+from cascade_equivalence.public.sets import Hub
 
 Say = Callable[[str], None]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.errors import UsageError
-from cascade_equivalence.tasks.public.hub import DataError
-from cascade_equivalence.tasks.public.sets import Kind
+from cascade_equivalence.public.hub import DataError
+from cascade_equivalence.public.sets import Kind
 
 _BATCH = 64
 """Rows at a time: clips are part of them."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cascade_equivalence.tasks.public import text
-from tests.tasks.public.published import items, raw_news
+from cascade_equivalence.public import text
+from tests.public.published import items, raw_news
 
 
 def letters(value: str) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cascade_equivalence.errors import UsageError
+from cascade_equivalence.public import text
+from cascade_equivalence.public.sets import PublicSet
 from cascade_equivalence.tasks.parsing import normalise_answer
-from cascade_equivalence.tasks.public import text
-from cascade_equivalence.tasks.public.sets import PublicSet
 
 Row = Mapping[str, Any]
 Made = dict[str, Any]
