@@ -132,18 +132,19 @@ def transcribe(run: Run, asr: str, asked: Asked) -> None:
     heard = [q for q in asked.all() if q.arm.asr == asr and q.hears]
     stimuli = Stimuli.of(plan, run.journal, heard)
     size = plan.models[asr].batch_size
-    sizes = (
-        {"": size, WARM_UP: 1} | {q.anew: 1 for q in asked.latency} | {q.anew: other_size(size) for q in asked.anew()}
-    )
+    singly = {WARM_UP, *(q.anew for q in asked.latency)}
+    sizes = {"": size} | dict.fromkeys(singly, 1) | {q.anew: other_size(size) for q in asked.anew()}
     work: list[Transcribe] = []
+    timed: list[Transcribe] = []
     for anew in dict.fromkeys(q.anew for q in heard):
         clips = {row.sha256: row for q in heard if q.anew == anew and (row := stimuli.clip(q))}
         order = sorted(clips.values(), key=lambda row: (row.seconds, row.sha256))
         for part in chunks(order, sizes[anew]):
             sounds = tuple(Sound(row.sha256, row.seconds) for row in part)
             keys = tuple(plan.transcript_key(asr, row.sha256, anew) for row in part)
-            work.append(Transcribe(asr, sounds, keys, bool(anew)))
+            (timed if anew in singly else work).append(Transcribe(asr, sounds, keys, bool(anew)))
     _do(run, f"transcripts: {asr}", work, sum(len(w.keys) for w in work))
+    _do(run, f"single transcripts: {asr}", timed, len(timed), in_turn=True)
 
 
 def answer(run: Run, arms: Sequence[ArmPlan]) -> int:
@@ -219,7 +220,7 @@ def _ask_one_by_one(run: Run, arms: Sequence[ArmPlan], stimuli: Stimuli) -> None
     by_arm = [latency_questions(plan, arm) for arm in todo]
     turns = [asked[i] for i in range(max(map(len, by_arm), default=0)) for asked in by_arm if i < len(asked)]
     work = [replace(batch, asker=q.arm.name) for q in turns for batch in batches([q], stimuli, 1)]
-    _do(run, "single requests", work, len(work))
+    _do(run, "single requests", work, len(work), in_turn=True)
     for arm, asked in zip(todo, by_arm, strict=True):
         replies = journal.rows(ReplyRow, {stimuli.reply_key(q) for q in asked})
         if (fact := latency_fact(plan, arm, stimuli, replies)) is not None:
@@ -242,14 +243,16 @@ def _do(
     work: Sequence[Work],
     total: int,
     beside: Callable[[Sequence[Row]], Sequence[Row]] = lambda rows: (),
+    in_turn: bool = False,
 ) -> None:
-    """Do what of some work the journal lacks. beside: rows that follow from those that came, committed with them."""
+    """Do what of some work the journal lacks. beside: rows that follow from those that came, committed with them.
+    in_turn: see `Executor.map`."""
     todo = _missing(run, work)
     left = sum(len(piece.keys) for piece in todo)
     if not left:
         return
     with run.reporter.stage(stage, total, total - left) as bar:
-        for rows in run.executor.map(todo):
+        for rows in run.executor.map(todo, in_turn):
             if rows:
                 run.journal.add(*rows, *beside(rows))
             bar.advance(len(rows))

@@ -15,8 +15,14 @@ from cascade_equivalence.run.work import Work, do
 class Executor(Protocol):
     """Does work, wherever that is."""
 
-    def map(self, work: Sequence[Work]) -> Iterator[list[Row]]:
-        """The rows of the work, each once, in any order and in as many parts as they come in."""
+    def map(self, work: Sequence[Work], in_turn: bool = False) -> Iterator[list[Row]]:
+        """The rows of the work, each once, in any order and in as many parts as they come in.
+
+        in_turn: one piece at a time and in order, since its seconds are what is asked for.
+        """
+
+    def close(self) -> None:
+        """Give back what it holds; `map` may be called again."""
 
 
 class Here:
@@ -25,7 +31,10 @@ class Here:
     def __init__(self, plan: Plan, models: Models, store: ClipStore) -> None:
         self._plan, self._models, self._store = plan, models, store
 
-    def map(self, work: Sequence[Work]) -> Iterator[list[Row]]:
-        """See `Executor.map`; in order."""
+    def map(self, work: Sequence[Work], in_turn: bool = False) -> Iterator[list[Row]]:
+        """See `Executor.map`; always in order."""
         for piece in work:
             yield from do(piece, self._plan, self._models, self._store)
+
+    def close(self) -> None:
+        """Nothing: the models are the run's own."""

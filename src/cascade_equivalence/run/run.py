@@ -48,7 +48,10 @@ def open_run(
             store = ClipStore(directory / CLIPS)
             models = Models(plan, reporter.say, lambda: sounds_of(plan, journal))
             does = Here(plan, models, store) if executor is None else executor(plan, store)
-            yield Run(directory, plan, journal, store, models, does, reporter)
+            try:
+                yield Run(directory, plan, journal, store, models, does, reporter)
+            finally:
+                does.close()
         finally:
             journal.close()
 

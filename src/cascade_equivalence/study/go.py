@@ -10,6 +10,7 @@ from cascade_equivalence.run.execute import execute
 from cascade_equivalence.run.progress import Reporter, Silent
 from cascade_equivalence.run.run import open_run
 from cascade_equivalence.study.build import build_plan, build_tasks
+from cascade_equivalence.study.executor import executor_of, kind_of
 from cascade_equivalence.study.record import record
 from cascade_equivalence.study.results import Results, analyse
 from cascade_equivalence.study.spec import Study, load_study, narrow
@@ -31,10 +32,12 @@ def run_plan(
     """
     # A study that cannot be read is refused before any model is fetched.
     build_tasks(study, base, reporter.say)
-    plan = build_plan(study, base, reporter.say, own)
-    with open_run(directory, plan, reporter) as run:
+    plan = build_plan(_on_devices(study), base, reporter.say, own)
+    with open_run(directory, plan, reporter, executor_of(study.executor, reporter.say)) as run:
         record(study, plan, run.journal, replacing)
         missing = execute(run)
+        # What workers hold in memory is free for the analyses, which load models here.
+        run.executor.close()
         if set(study.analyses) - {"agreement"}:
             from cascade_equivalence.inside.execute import analyse_mechanism
 
@@ -68,3 +71,10 @@ def run_study(
     study = narrow(study, None if arms is None else list(arms), None if tasks is None else list(tasks))
     run_plan(study, start if base is None else Path(base), Path(out), reporter or Silent(), own, replace)
     return analyse(Path(out))
+
+
+def _on_devices(study: Study) -> Study:
+    """The study with models on the type of device that its workers have, where it leaves the device open."""
+    if study.executor == "here" or study.device != "auto":
+        return study
+    return study.model_copy(update={"device": kind_of(study.executor.places[0])})

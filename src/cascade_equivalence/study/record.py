@@ -42,6 +42,10 @@ def record(study: Study, plan: Plan, journal: Journal, replacing: bool = False) 
     )
 
 
+WHERE = {"executor"}
+"""Keys of a study that change where its work is done, and nothing of what comes out."""
+
+
 def refuse_another(study: Study, journal: Journal) -> None:
     """Raise `UsageError`, naming the difference, where the journal is that of another study."""
     there = journal.fact("study")
@@ -51,7 +55,7 @@ def refuse_another(study: Study, journal: Journal) -> None:
     before = {name: field.get_default(call_default_factory=True) for name, field in Study.model_fields.items()}
     before |= there
     now = study.model_dump(mode="json")
-    different = [key for key in now if _plain(before.get(key)) != _plain(now[key])]
+    different = [key for key in now if key not in WHERE and _plain(before.get(key)) != _plain(now[key])]
     if different:
         key = different[0]
         raise UsageError(

@@ -23,6 +23,7 @@ from cascade_equivalence.audio.condition import named
 from cascade_equivalence.errors import UsageError
 from cascade_equivalence.inside.settings import Analysis, MechanismSpec
 from cascade_equivalence.reading.yaml_text import cure, file_name, load_yaml, parse_yaml
+from cascade_equivalence.study.executor import ExecutorSpec, Where
 from cascade_equivalence.study.layers import laid_over
 from cascade_equivalence.study.outside import EndpointSpec, PredictionsSpec, kind_of, lifted
 from cascade_equivalence.study.strict import Strict
@@ -228,6 +229,7 @@ class Study(Strict):
     device: str = "auto"
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     limit: int | None = Field(default=None, ge=1)
+    executor: Where = "here"
 
     @model_validator(mode="before")
     @classmethod
@@ -391,7 +393,8 @@ MODELS: dict[str, type[BaseModel]] = {
 
 
 def _is_type_name(part: Any) -> bool:
-    names = {"str", "TaskSpec", "FormSpec", "HubSpec", "Pairs", "Of", "literal['matched']", *MODELS}
+    words = {"literal['matched']", "literal['here']"}
+    names = {"str", "TaskSpec", "FormSpec", "HubSpec", "Pairs", "Of", "ExecutorSpec", *words, *MODELS}
     return part in names or str(part).startswith("function-after[")
 
 
@@ -402,6 +405,7 @@ def _fields_at(location: tuple[Any, ...]) -> set[str]:
         "tasks": TaskSpec,
         "comparisons": Pairs,
         "checks": Checks,
+        "executor": ExecutorSpec,
     }
     if "FormSpec" in location:
         return set(FormSpec.model_fields)

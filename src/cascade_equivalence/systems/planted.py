@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -93,21 +94,12 @@ def disguised(llm: str, whisper: Callable[[], Whisper], **facts: Any) -> OwnSpee
 
     facts: what tells this Whisper from another (its name and padding, say); they go into the identity.
     """
-
-    def load(backbone: Backbone) -> SpeechLLM:
-        model = whisper()
-        return reader("disguised", backbone, lambda clips: [t.text for t in model.transcribe(clips)])
-
-    return OwnSpeechLLM(llm, load, {"planted": "disguised", **facts})
+    return OwnSpeechLLM(llm, partial(_disguised, whisper), {"planted": "disguised", **facts})
 
 
 def deaf(llm: str, sentence: str = SENTENCES[0]) -> OwnSpeechLLM:
     """One that hears the same, whatever is said."""
-
-    def load(backbone: Backbone) -> SpeechLLM:
-        return reader("deaf", backbone, lambda clips: [sentence] * len(clips))
-
-    return OwnSpeechLLM(llm, load, {"planted": "deaf", "sentence": sentence})
+    return OwnSpeechLLM(llm, partial(_deaf, sentence), {"planted": "deaf", "sentence": sentence})
 
 
 def loudness(llm: str, sentences: Sequence[str] = SENTENCES, step_db: float = 0.001) -> OwnSpeechLLM:
@@ -115,15 +107,8 @@ def loudness(llm: str, sentences: Sequence[str] = SENTENCES, step_db: float = 0.
 
     The step is small because the shipped speech has been brought to one level, and differs by a tenth of a decibel.
     """
-
-    def text_of(clips: Sequence[Clip]) -> list[str]:
-        levels = [10 * np.log10(max(active_power(clip.samples), 1e-10)) for clip in clips]
-        return [f"{sentences[int(level // step_db) % len(sentences)]} {level:.4f}" for level in levels]
-
-    def load(backbone: Backbone) -> SpeechLLM:
-        return reader("loudness", backbone, text_of)
-
-    return OwnSpeechLLM(llm, load, {"planted": "loudness", "sentences": list(sentences), "step_db": step_db})
+    facts = {"planted": "loudness", "sentences": list(sentences), "step_db": step_db}
+    return OwnSpeechLLM(llm, partial(_loudness, tuple(sentences), step_db), facts)
 
 
 def two_states(llm: str, sentences: tuple[str, str] = (SENTENCES[0], SENTENCES[1])) -> OwnSpeechLLM:
@@ -137,9 +122,30 @@ def two_states(llm: str, sentences: tuple[str, str] = (SENTENCES[0], SENTENCES[1
 
 def flipped(inner: OwnSpeechLLM, share: float) -> OwnSpeechLLM:
     """`inner` with about `share` (0 to 1) of its label answers turned to another label, chosen by content."""
+    facts = {"planted": "flipped", "share": share, "of": dict(inner.facts)}
+    return OwnSpeechLLM(inner.llm, partial(_flipped, inner.load, share), facts)
 
-    def load(backbone: Backbone) -> SpeechLLM:
-        speech = inner.load(backbone)
-        return replace(speech, backbone=FlippingBackbone(speech.backbone, share))
 
-    return OwnSpeechLLM(inner.llm, load, {"planted": "flipped", "share": share, "of": dict(inner.facts)})
+# Functions at the top of the module, which other processes can be sent.
+
+
+def _disguised(whisper: Callable[[], Whisper], backbone: Backbone) -> SpeechLLM:
+    model = whisper()
+    return reader("disguised", backbone, lambda clips: [t.text for t in model.transcribe(clips)])
+
+
+def _deaf(sentence: str, backbone: Backbone) -> SpeechLLM:
+    return reader("deaf", backbone, lambda clips: [sentence] * len(clips))
+
+
+def _loudness(sentences: Sequence[str], step_db: float, backbone: Backbone) -> SpeechLLM:
+    def text_of(clips: Sequence[Clip]) -> list[str]:
+        levels = [10 * np.log10(max(active_power(clip.samples), 1e-10)) for clip in clips]
+        return [f"{sentences[int(level // step_db) % len(sentences)]} {level:.4f}" for level in levels]
+
+    return reader("loudness", backbone, text_of)
+
+
+def _flipped(load: Callable[[Backbone], SpeechLLM], share: float, backbone: Backbone) -> SpeechLLM:
+    speech = load(backbone)
+    return replace(speech, backbone=FlippingBackbone(speech.backbone, share))

@@ -1,0 +1,83 @@
+"""Where a study's work is done: the `executor:` key, and the executor that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from cascade_equivalence.audio.store import ClipStore
+from cascade_equivalence.errors import UsageError
+from cascade_equivalence.run.executors import Executor
+from cascade_equivalence.run.plan import Plan
+from cascade_equivalence.run.pool import Pool
+from cascade_equivalence.run.workers import Processes, share_of_threads
+
+
+class ExecutorSpec(BaseModel):
+    """Several workers, each with models of its own.
+
+    devices: one worker process on each, by torch's names. workers: so many on the CPU. threads: of each worker;
+    default: its share of the processors.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    devices: list[str] | None = Field(default=None, min_length=1)
+    workers: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
+
+    @field_validator("workers", "threads", mode="before")
+    @classmethod
+    def _no_truth_as_number(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError(f"{str(value).lower()} is no number; write the number")
+        return value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ExecutorSpec:
+        if (self.devices is None) == (self.workers is None):
+            raise ValueError("an executor has exactly one of devices: [cuda:0, cuda:1], workers: <number on the CPU>")
+        if len({kind_of(device) for device in self.places}) > 1:
+            raise ValueError("devices: all of one type; an answer must not depend on which of them gave it")
+        return self
+
+    @property
+    def places(self) -> list[str]:
+        """The device of each worker."""
+        return self.devices or ["cpu"] * (self.workers or 1)
+
+
+Where = Literal["here"] | ExecutorSpec
+
+
+def kind_of(device: str) -> str:
+    """A device's type: `cuda` of `cuda:1`."""
+    return device.partition(":")[0]
+
+
+def executor_of(where: Where, say: Callable[[str], None]) -> Callable[[Plan, ClipStore], Executor] | None:
+    """What makes the executor of a study; None: this process does all. say: is told what workers load.
+
+    The maker raises `UsageError` or `ModelError` where a device is not there or a model is on another.
+    """
+    if where == "here":
+        return None
+    places = where.places
+    threads = where.threads or share_of_threads(len(places))
+
+    def make(plan: Plan, store: ClipStore) -> Executor:
+        from cascade_equivalence.systems.loading import place
+
+        for device in dict.fromkeys(places):
+            place("llm", device, "float32", None)
+        if not any(model.identity.device == kind_of(places[0]) for model in plan.models.values()):
+            name, model = next(iter(plan.models.items()))
+            raise UsageError(
+                f"executor: its devices are {kind_of(places[0])}, and model '{name}' is on {model.identity.device}; "
+                "leave device: out, or name devices of that type"
+            )
+        return Pool(plan, Processes(plan, store, places, threads, say))
+
+    return make

@@ -1,0 +1,78 @@
+"""What workers do in tests in place of asking models: functions at the top of a module, so that they can be sent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from cascade_equivalence.audio.store import ClipStore
+from cascade_equivalence.errors import AudioError
+from cascade_equivalence.run.journal import Row, TranscriptRow
+from cascade_equivalence.run.models import Models
+from cascade_equivalence.run.plan import LocalModel, Plan
+from cascade_equivalence.run.work import Sound, Transcribe, Work
+from cascade_equivalence.systems.identity import Identity
+from cascade_equivalence.systems.loading import Placement
+
+
+def plan(*models: str) -> Plan:
+    """A plan with these models on the CPU, each of weights of its own, and nothing to ask them."""
+
+    def model(name: str) -> LocalModel:
+        identity = Identity(name, name, f"weights of {name}", "none", "cpu", "float32", 4, {})
+        return LocalModel(name, Path(name), Placement("cpu", "float32", 4), identity)
+
+    return Plan((), (), {name: model(name) for name in models}, (), "labels", 0, Path())
+
+
+def piece(model: str, name: str, seconds: float = 0.0) -> Transcribe:
+    """Work of one clip, whose hash is the name."""
+    return Transcribe(model, (Sound(name, seconds),), (f"{model}:{name}",))
+
+
+def rows(work: Work) -> list[Row]:
+    """One row a clip, with the process that made it as its text."""
+    assert isinstance(work, Transcribe)
+    return [
+        TranscriptRow(key, work.model, clip.sha256, str(os.getpid()), None, 0, 1, 0.0, len(work.keys))
+        for key, clip in zip(work.keys, work.clips, strict=True)
+    ]
+
+
+def sleep(work: Work, plan: Plan, models: Models, store: ClipStore) -> list[Row]:
+    """As long as the clips of a piece are."""
+    assert isinstance(work, Transcribe)
+    time.sleep(sum(clip.seconds for clip in work.clips))
+    return rows(work)
+
+
+def threads(work: Work, plan: Plan, models: Models, store: ClipStore) -> list[Row]:
+    """The threads and the device that a worker has, as the text."""
+    import torch
+
+    [made] = rows(work)
+    assert isinstance(made, TranscriptRow)
+    device = plan.models[made.asr].placement.device
+    return [TranscriptRow(made.key, made.asr, made.clip, f"{torch.get_num_threads()} {device}", None, 0, 1, 0.0, 1)]
+
+
+def die_once(work: Work, plan: Plan, models: Models, store: ClipStore) -> list[Row]:
+    """Killed at the clip `fatal` the first time that it comes, and every time at the clip `always`."""
+    assert isinstance(work, Transcribe)
+    name = work.clips[0].sha256
+    mark = store.directory / "died"
+    if name == "always" or (name == "fatal" and not mark.exists()):
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rows(work)
+
+
+def fail(work: Work, plan: Plan, models: Models, store: ClipStore) -> list[Row]:
+    """Raises what the clip's hash names."""
+    assert isinstance(work, Transcribe)
+    if work.clips[0].sha256 == "ours":
+        raise AudioError("item 'x': no sound")
+    raise ZeroDivisionError("by nothing")
