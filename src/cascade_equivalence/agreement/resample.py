@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,8 @@ Weights = NDArray[np.float32] | NDArray[np.float64]
 
 # One block of weights stays below this many entries: 64 MB as float32.
 _BLOCK_ENTRIES = 16_000_000
-# Below this the blocks of a Resamples are kept, so that the next pair finds them made.
-_KEPT_ENTRIES = 48_000_000
+# Below this many bytes the blocks of a Resamples are kept, so that the next pair finds them made.
+_KEPT_BYTES = 192_000_000
 # Beyond this many distinct answer patterns drawing items is faster than drawing patterns.
 _MOST_PATTERNS = 4096
 # A matrix product beats sorting and adding up to about this many classes.
@@ -49,7 +50,7 @@ class Resamples:
     """Per stratum, how many units are drawn."""
     clustered: bool
     token: str
-    _kept: list[Weights] = field(default_factory=list, repr=False, compare=False)
+    _kept: list[Weights | NDArray[np.uint8]] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def units(self) -> int:
@@ -129,22 +130,29 @@ class Resamples:
     def blocks(self) -> Iterator[Weights]:
         """The weights, (b, units) at a time, `resamples` rows in all; row sums are the units drawn."""
         if self._kept:
-            yield from self._kept
+            for kept in self._kept:
+                yield np.asarray(kept, dtype=self._exact)
             return
-        keep = self.resamples * self.units <= _KEPT_ENTRIES
-        made: list[Weights] = []
+        made: list[Weights | NDArray[np.uint8]] = []
         step = max(1, _BLOCK_ENTRIES // self.units)
         for number, start in enumerate(range(0, self.resamples, step)):
             block = self._block(np.random.default_rng([self.seed, number]), min(step, self.resamples - start))
-            if keep:
-                made.append(block)
+            if len(made) == number:
+                # An item or a cluster is hardly ever drawn more than 255 times: a byte holds its weight.
+                packed = block.astype(np.uint8) if block.max(initial=0) <= 255 else block
+                if packed.itemsize * self.resamples * self.units <= _KEPT_BYTES:
+                    made.append(packed)
             yield block
-        self._kept.extend(made)
+        if len(made) * step >= self.resamples:
+            self._kept.extend(made)
+
+    @property
+    def _exact(self) -> np.dtype[Any]:
+        # Whole numbers below 2**24 add up exactly in float32, whose products run twice as fast.
+        return np.dtype(np.float32 if self.n < 2**24 else np.float64)
 
     def _block(self, rng: np.random.Generator, rows: int) -> Weights:
-        # Whole numbers below 2**24 add up exactly in float32, whose products run twice as fast.
-        exact = np.float32 if self.n < 2**24 else np.float64
-        out = np.empty((rows, self.units), dtype=exact)
+        out: Weights = np.empty((rows, self.units), dtype=self._exact)
         for s, (a, b) in enumerate(itertools.pairwise(self.bounds)):
             if self.chances is not None:
                 out[:, a:b] = rng.multinomial(self.draws[s], self.chances[s], size=rows)

@@ -170,6 +170,8 @@ def _answers(run: Run, arms: Sequence[ArmPlan], labels: Labels) -> int:
     waiting: dict[str, list[tuple[Question, object]]] = {}
     keys = {id(q): plan.answer_key(q.arm, q.task, trial) for q, trial in trials}
     open_keys = set(journal.missing(AnswerRow, list(keys.values())))
+    if not open_keys:
+        return 0
     for question, trial in trials:
         if keys[id(question)] in open_keys:
             waiting.setdefault(stimuli.reply_key(question), []).append((question, trial))

@@ -196,6 +196,8 @@ class Plan:
     calibration: Calibration = "shared"
     sizes: Sizes = Sizes()
     requests: Mapping[str, int] = field(default_factory=dict)
+    _known: dict[object, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Digests that stand in the keys of many trials, once made."""
 
     def conditions_of(self, task: Task) -> tuple[Condition, ...]:
         """The conditions that a task is run under."""
@@ -248,15 +250,35 @@ class Plan:
         model = self.models[name]
         return self.models[model.llm].identity.digest() if isinstance(model, SpeechModel) else model.identity.digest()
 
+    def _once(self, key: object, made: Callable[[], str]) -> str:
+        if key not in self._known:
+            self._known[key] = made()
+        return self._known[key]
+
+    def _wording(self, arm: ArmPlan, task: Task, item: Item) -> str:
+        # All of an item that `wording` reads.
+        asked = (item.question, item.question == item.text, item.choices)
+        return self._once(("wording", arm.style, task.name, asked), lambda: wording(arm.style, task, item))
+
+    def _model_digest(self, name: str) -> str:
+        return self._once(("model", name), lambda: self.identity(name).digest())
+
     def arm_digest(self, arm: ArmPlan) -> str:
         """Hash of what an arm is made of: equal digests answer every trial equally."""
-        asr = self.identity(arm.asr).digest() if arm.asr else None
-        return digest_of([arm.kind, asr, self.identity(arm.answers).digest(), arm.style])
+        return self._once(arm, lambda: self._arm_digest(arm))
+
+    def _arm_digest(self, arm: ArmPlan) -> str:
+        asr = self._model_digest(arm.asr) if arm.asr else None
+        return digest_of([arm.kind, asr, self._model_digest(arm.answers), arm.style])
 
     def clip_key(self, item: Item, condition: Condition) -> str:
         """Key of an item's clip under a condition."""
+        source = source_of(item)
+        return self._once((source, condition.recipe), lambda: self._clip_key(source, condition))
+
+    def _clip_key(self, source: str, condition: Condition) -> str:
         steps = self._recipe(condition)
-        return digest_of([RECIPE, RATE, source_of(item), steps, self.seed if steps else None])
+        return digest_of([RECIPE, RATE, source, steps, self.seed if steps else None])
 
     def _recipe(self, condition: Condition) -> list[object]:
         talkers = [talkers_digest(self.talkers)] if condition.has("babble") else []
@@ -264,21 +286,21 @@ class Plan:
 
     def transcript_key(self, asr: str, clip: str, anew: str = "") -> str:
         """Key of an ASR's transcript of a clip. anew: what it is repeated for, if it is."""
-        return digest_of([RECIPE, self.identity(asr).digest(), clip, *([anew] if anew else [])])
+        return digest_of([RECIPE, self._model_digest(asr), clip, *([anew] if anew else [])])
 
     def reply_key(self, arm: ArmPlan, task: Task, item: Item, content: str | None, anew: str = "") -> str:
         """Key of what a model says to one content (a text, a clip's hash, or nothing), shared by all arms it answers
         for. anew: what it is repeated for, if it is."""
-        asked = [self.mode(task), wording(arm.style, task, item), content, *([anew] if anew else [])]
+        asked = [self.mode(task), self._wording(arm, task, item), content, *([anew] if anew else [])]
         if isinstance(self.models[arm.answers], FileModel):
             # A file answers items, and may answer two of the same sound and words differently.
             asked += [task.name, item.id]
-        return digest_of([RECIPE, self.identity(arm.answers).digest(), *asked])
+        return digest_of([RECIPE, self._model_digest(arm.answers), *asked])
 
     def answer_key(self, arm: ArmPlan, task: Task, trial: Trial) -> str:
         """Key of an arm's answer on a trial: a hash of the recipe."""
         item = trial.item
         source = item.text if not arm.hears else source_of(trial.sound) if trial.sound else None
         recipe = [RECIPE, arm.name, self.arm_digest(arm), self.calibration, self.mode(task)]
-        said = [wording(arm.style, task, item), task.name, item.id, source]
+        said = [self._wording(arm, task, item), task.name, item.id, source]
         return digest_of([*recipe, *said, trial.condition.name, self._recipe(trial.condition), self.seed])

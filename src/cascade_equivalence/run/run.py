@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from cascade_equivalence.audio.store import ClipStore
 from cascade_equivalence.errors import RunError
 from cascade_equivalence.run.executors import Executor, Here
+from cascade_equivalence.run.filesystem import refuse_network
 from cascade_equivalence.run.journal import Journal
 from cascade_equivalence.run.layout import CLIPS, JOURNAL
 from cascade_equivalence.run.models import Models
@@ -40,8 +41,9 @@ def open_run(
     """Hold a run directory and open what is in it; nothing in it is written before it is held.
 
     executor: makes what does the work; this process does it where none is given. Raises `RunError` where another
-    process holds the directory.
+    process holds the directory, or where it is on a network file system.
     """
+    refuse_network(directory)
     with holding(directory):
         journal = Journal(directory / JOURNAL)
         try:

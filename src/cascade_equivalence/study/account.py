@@ -305,16 +305,12 @@ def _gates(downloads: Sequence[Download], machine: Machine) -> list[str]:
 
 def _room(study: Study, downloads: Sequence[Download], loaded: Sequence[Loaded], machine: Machine) -> list[str]:
     told = []
-    if (
-        study.device == "auto"
-        and machine.memory_gb
-        and (big := [one for one in loaded if one.gb and one.gb > machine.memory_gb])
-    ):
+    there = study.memory or (machine.memory_gb if study.device == "auto" else 0.0)
+    if there and (big := [one for one in loaded if one.gb and one.gb > there]):
         most = max(big, key=lambda one: one.gb or 0)
-        where = machine.accelerator or "this machine, without an accelerator,"
+        where = "memory:" if study.memory else machine.accelerator or "this machine, without an accelerator,"
         told.append(
-            f"{most.name} needs about {most.gb:.0f} GB and {where} has {machine.memory_gb:.0f}: another machine, or "
-            "dtype: bfloat16"
+            f"{most.name} needs about {most.gb:.0f} GB and {where} has {there:.0f}: another machine, or dtype: bfloat16"
         )
     needed = sum(one.gb or 0.0 for one in downloads if not one.cached)
     if needed > machine.disk_gb:

@@ -11,6 +11,7 @@ from cascade_equivalence.run.progress import Reporter, Silent
 from cascade_equivalence.run.run import open_run
 from cascade_equivalence.study.build import build_plan, build_tasks
 from cascade_equivalence.study.executor import executor_of, kind_of
+from cascade_equivalence.study.memory import refuse_too_large
 from cascade_equivalence.study.record import record
 from cascade_equivalence.study.results import Results, analyse
 from cascade_equivalence.study.spec import Study, load_study, narrow
@@ -33,6 +34,7 @@ def run_plan(
     # A study that cannot be read is refused before any model is fetched.
     build_tasks(study, base, reporter.say)
     plan = build_plan(_on_devices(study), base, reporter.say, own)
+    refuse_too_large(plan, study.memory)
     with open_run(directory, plan, reporter, executor_of(study.executor, reporter.say)) as run:
         record(study, plan, run.journal, replacing)
         missing = execute(run)

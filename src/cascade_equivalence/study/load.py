@@ -151,20 +151,17 @@ class _Loader:
         keys = {key for per in wanted.values() for some in per.values() for key in some}
         rows = [self._typed(row) for row in self.journal.rows(AnswerRow, keys).values()]
         replies = self.journal.rows(ReplyRow, {row.reply for row in rows})
-        transcripts = self.journal.rows(TranscriptRow, {row.transcript for row in rows if row.transcript})
+        read = self.journal.rows(TranscriptRow, {row.transcript for row in rows if row.transcript})
+        # One object for all arms and tasks that read it.
+        transcripts = {key: self._transcript(row) for key, row in read.items()}
         made = {row.key: self._answer(row, replies, transcripts) for row in rows}
         return {
             arm: {task: tuple(made.get(key) for key in keys) for task, keys in per.items()}
             for arm, per in wanted.items()
         }
 
-    def _answer(
-        self, row: AnswerRow, replies: Mapping[str, ReplyRow], transcripts: Mapping[str, TranscriptRow]
-    ) -> Answer:
-        heard = None
-        if row.transcript is not None:
-            found = self._typed(self._row(transcripts, row.transcript, "transcript", row))
-            heard = Transcript(found.text, found.logprob, bool(found.complete), found.compute_s)
+    def _answer(self, row: AnswerRow, replies: Mapping[str, ReplyRow], transcripts: Mapping[str, Transcript]) -> Answer:
+        heard = None if row.transcript is None else self._row(transcripts, row.transcript, "transcript", row)
         reply = self._typed(self._row(replies, row.reply, "reply", row))
         return Answer(
             item=row.item,
@@ -189,7 +186,11 @@ class _Loader:
         except ValueError:
             raise self._damaged(f"ReplyRow {reply.key[:20]}: scores is {reply.scores[:40]!r}") from None
 
-    def _row(self, rows: Mapping[str, Row], key: str, what: str, of: AnswerRow) -> Row:
+    def _transcript(self, row: TranscriptRow) -> Transcript:
+        self._typed(row)
+        return Transcript(row.text, row.logprob, bool(row.complete), row.compute_s)
+
+    def _row(self, rows: Mapping[str, R], key: str, what: str, of: AnswerRow) -> R:
         if key not in rows:
             raise self._damaged(f"the {what} of arm '{of.arm}' on {of.task}, {of.item}, {of.condition} is not there")
         return rows[key]

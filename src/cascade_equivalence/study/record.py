@@ -42,7 +42,7 @@ def record(study: Study, plan: Plan, journal: Journal, replacing: bool = False) 
     )
 
 
-WHERE = {"executor"}
+WHERE = {"executor", "memory"}
 """Keys of a study that change where its work is done, and nothing of what comes out."""
 
 

@@ -230,6 +230,7 @@ class Study(Strict):
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     limit: int | None = Field(default=None, ge=1)
     executor: Where = "here"
+    memory: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="before")
     @classmethod

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cascade_equivalence.agreement import Interval
 from cascade_equivalence.study.arms import Arm
 from cascade_equivalence.study.records import Given, TaskRecord, Transcript
 
 RESAMPLES = 2000
+_BLOCK_ENTRIES = 2_000_000
+"""Of rows drawn at once: 16 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ def word_errors(
     """WER per (ASR, task, condition) over the items whose spoken text is known."""
     from whisper_normalizer.english import EnglishTextNormalizer
 
-    normalise = EnglishTextNormalizer()
+    # The same words are read by several ASRs and under several conditions.
+    normalise = cache(EnglishTextNormalizer())
     found = []
     first_arm = {arm.asr_key: arm.name for arm in reversed(arms) if arm.asr_key}
     for asr, arm in reversed(first_arm.items()):
@@ -64,17 +69,30 @@ def corpus_rate(pairs: Sequence[tuple[str, str]]) -> Interval:
     """
     import jiwer
 
-    counts = []
-    for said, read in pairs:
+    @cache
+    def count(said: str, read: str) -> tuple[int, int]:
         words = len(said.split())
         out = jiwer.process_words(said, read) if read else None
-        errors = words if out is None else out.substitutions + out.deletions + out.insertions
-        counts.append((errors, words))
-    table = np.array(counts, dtype=np.float64)
-    draws = np.random.default_rng(0).integers(len(table), size=(RESAMPLES, len(table)))
-    totals = table[draws].sum(axis=1)
-    low, high = np.percentile(totals[:, 0] / totals[:, 1], [2.5, 97.5])
+        return (words if out is None else out.substitutions + out.deletions + out.insertions), words
+
+    table = np.array([count(said, read) for said, read in pairs], dtype=np.int64)
+    totals = _resampled(table[:, 0], table[:, 1])
+    low, high = np.percentile(totals[0] / totals[1], [2.5, 97.5])
     return Interval(float(table[:, 0].sum() / table[:, 1].sum()), float(low), float(high))
+
+
+def _resampled(*columns: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """(n,) columns → their (RESAMPLES,) sums over n rows drawn with replacement, the same rows in all."""
+    n = len(columns[0])
+    rng = np.random.default_rng(0)
+    step = max(1, _BLOCK_ENTRIES // n)
+    sums: list[list[NDArray[np.int64]]] = [[] for _ in columns]
+    for start in range(0, RESAMPLES, step):
+        # Blocks of rows draw what one call for all of them would.
+        drawn = rng.integers(n, size=(min(step, RESAMPLES - start), n))
+        for column, into in zip(columns, sums, strict=True):
+            into.append(column[drawn].sum(axis=1))
+    return [np.concatenate(parts) for parts in sums]
 
 
 def _rate(
