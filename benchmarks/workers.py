@@ -24,7 +24,8 @@ from cascade_equivalence.run.workers import Processes
 def timed(workers: int, pieces: int, seconds: float, folder: Path) -> tuple[float, float]:
     """Wall time, and processor time of the main process, of the pieces on so many workers that have started."""
     plan = doing.plan("a")
-    pool = Pool(plan, Processes(plan, ClipStore(folder), ["cpu"] * workers, 1, print, doing.sleep))
+    store = ClipStore(folder)
+    pool = Pool(plan, doing.here(plan, store), Processes(plan, store, ["cpu"] * workers, 1, print, doing.sleep))
     try:
         # Processes start and import before the clock does.
         list(pool.map([doing.piece("a", f"start {i}", 0.5) for i in range(8 * workers)]))

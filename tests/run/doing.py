@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from cascade_equivalence.audio.store import ClipStore
 from cascade_equivalence.errors import AudioError
+from cascade_equivalence.run.executors import Here
 from cascade_equivalence.run.journal import Row, TranscriptRow
 from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.plan import LocalModel, Plan
 from cascade_equivalence.run.work import Sound, Transcribe, Work
 from cascade_equivalence.systems.identity import Identity
 from cascade_equivalence.systems.loading import Placement
+
+
+def here(plan: Plan, store: ClipStore) -> Here:
+    """What does the work of a plan in this process."""
+    return Here(plan, Models(plan, print), store)
 
 
 def plan(*models: str) -> Plan:
@@ -41,24 +48,26 @@ def rows(work: Work) -> list[Row]:
     ]
 
 
-def sleep(work: Work, plan: Plan, models: Models, store: ClipStore) -> list[Row]:
+def sleep(work: Work, plan: Plan, models: Models, store: ClipStore) -> Iterator[list[Row]]:
     """As long as the clips of a piece are."""
     assert isinstance(work, Transcribe)
     time.sleep(sum(clip.seconds for clip in work.clips))
-    return rows(work)
+    yield rows(work)
 
 
-def threads(work: Work, plan: Plan, models: Models, store: ClipStore) -> list[Row]:
+def threads(work: Work, plan: Plan, models: Models, store: ClipStore) -> Iterator[list[Row]]:
     """The threads and the device that a worker has, as the text."""
     import torch
 
     [made] = rows(work)
     assert isinstance(made, TranscriptRow)
-    device = plan.models[made.asr].placement.device
-    return [TranscriptRow(made.key, made.asr, made.clip, f"{torch.get_num_threads()} {device}", None, 0, 1, 0.0, 1)]
+    model = plan.models[made.asr]
+    assert isinstance(model, LocalModel)
+    device = model.placement.device
+    yield [TranscriptRow(made.key, made.asr, made.clip, f"{torch.get_num_threads()} {device}", None, 0, 1, 0.0, 1)]
 
 
-def die_once(work: Work, plan: Plan, models: Models, store: ClipStore) -> list[Row]:
+def die_once(work: Work, plan: Plan, models: Models, store: ClipStore) -> Iterator[list[Row]]:
     """Killed at the clip `fatal` the first time that it comes, and every time at the clip `always`."""
     assert isinstance(work, Transcribe)
     name = work.clips[0].sha256
@@ -67,12 +76,13 @@ def die_once(work: Work, plan: Plan, models: Models, store: ClipStore) -> list[R
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return rows(work)
+    yield rows(work)
 
 
-def fail(work: Work, plan: Plan, models: Models, store: ClipStore) -> list[Row]:
+def fail(work: Work, plan: Plan, models: Models, store: ClipStore) -> Iterator[list[Row]]:
     """Raises what the clip's hash names."""
     assert isinstance(work, Transcribe)
     if work.clips[0].sha256 == "ours":
         raise AudioError("item 'x': no sound")
+    yield rows(work)
     raise ZeroDivisionError("by nothing")

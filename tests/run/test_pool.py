@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cascade_equivalence.audio.store import ClipStore
 from cascade_equivalence.errors import AudioError, RunError, UsageError
 from cascade_equivalence.run.journal import TranscriptRow
-from cascade_equivalence.run.plan import Plan, SpeechModel
+from cascade_equivalence.run.plan import LocalModel, Plan, SpeechModel
 from cascade_equivalence.run.pool import WORTH_LOADING, Pool, choose
 from cascade_equivalence.run.workers import Processes, pickled, placed
 from cascade_equivalence.study.build import build_plan
@@ -38,7 +38,9 @@ def pool(tmp_path: Path) -> Iterator[Make]:
     def make(does: Any, workers: int = 2, models: tuple[str, ...] = ("a", "b"), threads: int = 1) -> Pool:
         plan = doing.plan(*models)
         store = ClipStore(tmp_path / "clips")
-        made.append(Pool(plan, Processes(plan, store, ["cpu"] * workers, threads, print, does)))
+        made.append(
+            Pool(plan, doing.here(plan, store), Processes(plan, store, ["cpu"] * workers, threads, print, does))
+        )
         return made[-1]
 
     yield make
@@ -131,7 +133,8 @@ def test_a_plan_can_be_sent_and_a_device_is_that_of_the_worker(tmp_path: Path) -
     plan = build_plan(narrow(study, None, ["topic"]), base, print)
     assert pickled(plan, doing.sleep)
     moved = placed(plan, "cpu:0")
-    assert {model.placement.device for model in moved.models.values()} == {"cpu:0"}
+    local = [model for model in moved.models.values() if isinstance(model, LocalModel | SpeechModel)]
+    assert len(local) == len(plan.models) and {model.placement.device for model in local} == {"cpu:0"}
     assert [arm.name for arm in moved.arms] == [arm.name for arm in plan.arms]
     for arm in plan.arms:
         assert moved.arm_digest(arm) == plan.arm_digest(arm)

@@ -9,8 +9,9 @@ from functools import cache
 from typing import Protocol
 
 from cascade_equivalence.errors import RunError
+from cascade_equivalence.run.executors import Executor
 from cascade_equivalence.run.journal import Row
-from cascade_equivalence.run.plan import Plan
+from cascade_equivalence.run.plan import LocalModel, Plan, SpeechModel
 from cascade_equivalence.run.work import Ask, Make, Transcribe, Work
 
 WORTH_LOADING = 4
@@ -65,10 +66,10 @@ class Workers(Protocol):
 
 
 class Pool:
-    """An executor over workers."""
+    """An executor over workers. here: does what needs no weights, so that an endpoint's limits are those of a run."""
 
-    def __init__(self, plan: Plan, workers: Workers) -> None:
-        self._workers = workers
+    def __init__(self, plan: Plan, here: Executor, workers: Workers) -> None:
+        self._plan, self._here, self._workers = plan, here, workers
         self._loaded: list[Group | None] = [None] * len(workers.names)
         self._group = cache(plan.group)
 
@@ -76,14 +77,21 @@ class Pool:
         """See `Executor.map`. Raises `RunError` where the same piece lost two workers."""
         if in_turn:
             for piece in work:
-                yield from self._spread([piece])
+                yield from self._map([piece])
         else:
-            yield from self._spread(work)
+            yield from self._map(work)
 
     def close(self) -> None:
         """See `Executor.close`."""
         self._loaded = [None] * len(self._loaded)
         self._workers.close()
+
+    def _map(self, work: Sequence[Work]) -> Iterator[list[Row]]:
+        yield from self._here.map([piece for piece in work if not self._on_weights(piece)])
+        yield from self._spread([piece for piece in work if self._on_weights(piece)])
+
+    def _on_weights(self, piece: Work) -> bool:
+        return piece.model is None or isinstance(self._plan.models[piece.model], LocalModel | SpeechModel)
 
     def _spread(self, work: Sequence[Work]) -> Iterator[list[Row]]:
         waiting: dict[Group, deque[Work]] = {}

@@ -34,14 +34,15 @@ class Run:
     reporter: Reporter
 
 
+Makes = Callable[[Executor, Plan, ClipStore], Executor]
+
+
 @contextmanager
-def open_run(
-    directory: Path, plan: Plan, reporter: Reporter, executor: Callable[[Plan, ClipStore], Executor] | None = None
-) -> Iterator[Run]:
+def open_run(directory: Path, plan: Plan, reporter: Reporter, executor: Makes | None = None) -> Iterator[Run]:
     """Hold a run directory and open what is in it; nothing in it is written before it is held.
 
-    executor: makes what does the work; this process does it where none is given. Raises `RunError` where another
-    process holds the directory, or where it is on a network file system.
+    executor: makes what does the work, of what does it here; this process does it all where none is given. Raises
+    `RunError` where another process holds the directory, or where it is on a network file system.
     """
     refuse_network(directory)
     with holding(directory):
@@ -49,7 +50,8 @@ def open_run(
         try:
             store = ClipStore(directory / CLIPS)
             models = Models(plan, reporter.say, lambda: sounds_of(plan, journal))
-            does = Here(plan, models, store) if executor is None else executor(plan, store)
+            here = Here(plan, models, store)
+            does = here if executor is None else executor(here, plan, store)
             try:
                 yield Run(directory, plan, journal, store, models, does, reporter)
             finally:

@@ -45,7 +45,7 @@ def _serve(connection: Connection, parcel: bytes, clips: Path) -> None:
     while True:
         piece = connection.recv()
         try:
-            connection.send(do(piece, plan, models, store))
+            connection.send([row for rows in do(piece, plan, models, store) for row in rows])
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise
         except Exception as error:

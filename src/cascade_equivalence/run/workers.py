@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -38,7 +38,7 @@ class Processes:
         devices: Sequence[str],
         threads: int,
         say: Callable[[str], None],
-        does: Callable[[Work, Plan, Models, ClipStore], list[Row]] = do,
+        does: Callable[[Work, Plan, Models, ClipStore], Iterator[list[Row]]] = do,
     ) -> None:
         self._threads, self._store, self._say = threads, store, say
         self._parcels = {device: pickled(placed(plan, device), does) for device in dict.fromkeys(devices)}
@@ -121,7 +121,7 @@ def placed(plan: Plan, device: str) -> Plan:
     """The plan with every model that runs on a device of that type on this very one."""
 
     def moved(model: Model) -> Model:
-        if model.identity.device != device.partition(":")[0]:
+        if not isinstance(model, LocalModel | SpeechModel) or model.identity.device != device.partition(":")[0]:
             return model
         there = replace(model.placement, device=device)
         if isinstance(model, LocalModel):

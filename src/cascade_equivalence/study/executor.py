@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from cascade_equivalence.audio.store import ClipStore
 from cascade_equivalence.errors import UsageError
 from cascade_equivalence.run.executors import Executor
-from cascade_equivalence.run.plan import Plan
+from cascade_equivalence.run.plan import LocalModel, Plan, SpeechModel
 from cascade_equivalence.run.pool import Pool
+from cascade_equivalence.run.run import Makes
 from cascade_equivalence.run.workers import Processes, share_of_threads
+from cascade_equivalence.study.strict import Strict
 
 
-class ExecutorSpec(BaseModel):
+class ExecutorSpec(Strict):
     """Several workers, each with models of its own.
 
     devices: one worker process on each, by torch's names. workers: so many on the CPU. threads: of each worker;
     default: its share of the processors.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     devices: list[str] | None = Field(default=None, min_length=1)
     workers: int | None = Field(default=None, ge=1)
     threads: int | None = Field(default=None, ge=1)
-
-    @field_validator("workers", "threads", mode="before")
-    @classmethod
-    def _no_truth_as_number(cls, value: Any) -> Any:
-        if isinstance(value, bool):
-            raise ValueError(f"{str(value).lower()} is no number; write the number")
-        return value
 
     @model_validator(mode="after")
     def _one_way(self) -> ExecutorSpec:
@@ -57,7 +50,7 @@ def kind_of(device: str) -> str:
     return device.partition(":")[0]
 
 
-def executor_of(where: Where, say: Callable[[str], None]) -> Callable[[Plan, ClipStore], Executor] | None:
+def executor_of(where: Where, say: Callable[[str], None]) -> Makes | None:
     """What makes the executor of a study; None: this process does all. say: is told what workers load.
 
     The maker raises `UsageError` or `ModelError` where a device is not there or a model is on another.
@@ -67,17 +60,17 @@ def executor_of(where: Where, say: Callable[[str], None]) -> Callable[[Plan, Cli
     places = where.places
     threads = where.threads or share_of_threads(len(places))
 
-    def make(plan: Plan, store: ClipStore) -> Executor:
+    def make(here: Executor, plan: Plan, store: ClipStore) -> Executor:
         from cascade_equivalence.systems.loading import place
 
         for device in dict.fromkeys(places):
             place("llm", device, "float32", None)
-        if not any(model.identity.device == kind_of(places[0]) for model in plan.models.values()):
-            name, model = next(iter(plan.models.items()))
+        local = [model for model in plan.models.values() if isinstance(model, LocalModel | SpeechModel)]
+        if local and not any(model.identity.device == kind_of(places[0]) for model in local):
             raise UsageError(
-                f"executor: its devices are {kind_of(places[0])}, and model '{name}' is on {model.identity.device}; "
-                "leave device: out, or name devices of that type"
+                f"executor: its devices are {kind_of(places[0])}, and model '{local[0].name}' is on "
+                f"{local[0].identity.device}; leave device: out, or name devices of that type"
             )
-        return Pool(plan, Processes(plan, store, places, threads, say))
+        return Pool(plan, here, Processes(plan, store, places, threads, say))
 
     return make
