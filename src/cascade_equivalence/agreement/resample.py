@@ -138,10 +138,12 @@ class Resamples:
         for number, start in enumerate(range(0, self.resamples, step)):
             block = self._block(np.random.default_rng([self.seed, number]), min(step, self.resamples - start))
             if len(made) == number:
-                # An item or a cluster is hardly ever drawn more than 255 times: a byte holds its weight.
-                packed = block.astype(np.uint8) if block.max(initial=0) <= 255 else block
-                if packed.itemsize * self.resamples * self.units <= _KEPT_BYTES:
-                    made.append(packed)
+                entries = self.resamples * self.units
+                if block.itemsize * entries <= _KEPT_BYTES:
+                    made.append(block)
+                elif entries <= _KEPT_BYTES and block.max(initial=0) <= 255:
+                    # An item or a cluster is hardly ever drawn more often: a byte holds its weight.
+                    made.append(block.astype(np.uint8))
             yield block
         if len(made) * step >= self.resamples:
             self._kept.extend(made)

@@ -222,23 +222,29 @@ class Journal:
 
     def rows(self, kind: type[R], keys: Iterable[str] | None = None) -> dict[str, R]:
         """Rows of a kind by key: all, or those of `keys` that are there."""
+        return {row.key: row for row in self.each(kind, keys)}
+
+    def each(self, kind: type[R], keys: Iterable[str] | None = None) -> Iterator[R]:
+        """`rows` one by one, so that not all need be kept."""
         if self._schema is None:
-            return {}
+            return
         select = f"SELECT * FROM {_TABLES[kind]}"  # noqa: S608
         if keys is None:
-            found = self._select(select + " ORDER BY key")
-        else:
-            found = []
-            wanted = list(keys)
-            for start in range(0, len(wanted), 500):
-                part = wanted[start : start + 500]
-                found += self._select(f"{select} WHERE key IN ({', '.join('?' * len(part))})", part)
-        if self._schema == 1:
-            return {row[0]: _older(kind, row) for row in found}
+            yield from self._read(kind, self._select(select + " ORDER BY key"))
+            return
+        wanted = list(keys)
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            yield from self._read(kind, self._select(f"{select} WHERE key IN ({', '.join('?' * len(part))})", part))
+
+    def _read(self, kind: type[R], found: Iterable[tuple[Any, ...]]) -> Iterator[R]:
         for row in found:
+            if self._schema == 1:
+                yield _older(kind, row)
+                continue
             if row[-1] != _digest(row[:-1]):
                 raise self._damaged(f"a row of {_TABLES[kind]} is not what was written: {row[0]}")
-        return {row[0]: kind(*row[:-1]) for row in found}
+            yield kind(*row[:-1])
 
     def missing(self, kind: type[R], keys: Sequence[str]) -> list[str]:
         """Those of `keys` without a row, in their order."""

@@ -367,13 +367,17 @@ def _yaml(path: Path) -> dict[str, Any]:
     return value
 
 
+WHOLE = {"string_type", "literal_error"}
+"""Errors of what should have been one word and is a mapping."""
+
+
 def _explain(error: ValidationError) -> str:
     """The first thing that is wrong, in words."""
     found = error.errors()
     first = found[0]
     for error_at, one in enumerate(found):
         # A mapping where a name would do as well: what is wrong in the mapping tells more.
-        if error_at and first["type"] == "string_type" and one["loc"][: len(first["loc"]) - 1] == first["loc"][:-1]:
+        if error_at and first["type"] in WHOLE and one["loc"][: len(first["loc"]) - 1] == first["loc"][:-1]:
             first = one if one["loc"][:-1] != first["loc"][:-1] or one["type"] == "value_error" else first
     place = ".".join(str(part) for part in first["loc"] if not _is_type_name(part))
     if first["type"] == "extra_forbidden":
