@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from cascade_equivalence.audio.store import ClipStore
 from cascade_equivalence.errors import UsageError
-from cascade_equivalence.run.executors import Executor
-from cascade_equivalence.run.plan import LocalModel, Plan, SpeechModel
-from cascade_equivalence.run.pool import Pool
-from cascade_equivalence.run.run import Makes
-from cascade_equivalence.run.workers import Processes, share_of_threads
 from cascade_equivalence.study.strict import Strict
+
+if TYPE_CHECKING:
+    from cascade_equivalence.audio.store import ClipStore
+    from cascade_equivalence.run.executors import Executor
+    from cascade_equivalence.run.plan import Plan
+    from cascade_equivalence.run.run import Makes
 
 
 class ExecutorSpec(Strict):
@@ -57,12 +57,15 @@ def executor_of(where: Where, say: Callable[[str], None]) -> Makes | None:
     """
     if where == "here":
         return None
+    from cascade_equivalence.run.plan import LocalModel, SpeechModel
+    from cascade_equivalence.run.pool import Pool
+    from cascade_equivalence.run.workers import Processes, share_of_threads
+    from cascade_equivalence.systems.loading import place
+
     places = where.places
     threads = where.threads or share_of_threads(len(places))
 
     def make(here: Executor, plan: Plan, store: ClipStore) -> Executor:
-        from cascade_equivalence.systems.loading import place
-
         for device in dict.fromkeys(places):
             place("llm", device, "float32", None)
         local = [model for model in plan.models.values() if isinstance(model, LocalModel | SpeechModel)]
