@@ -77,10 +77,10 @@ def sql(statement: str) -> Damage:
         (sql("DELETE FROM facts WHERE key = 'identities'"), "fact 'identities' is not there"),
         (sql("DELETE FROM replies WHERE key = 'rs/t/clean/3'"), "the reply of arm 's' on t, t3, clean is not there"),
         (sql("DELETE FROM transcripts WHERE key = 'ts/t/clean/3'"), "the transcript of arm 's' on t, t3, clean"),
-        (sql("UPDATE answers SET label = 'q' WHERE key = 's/t/clean/3'"), "task 't' has no label 'q'"),
-        (sql("UPDATE answers SET label = x'ff00' WHERE key = 's/t/clean/3'"), "label is"),
-        (sql("UPDATE replies SET compute_s = 'soon' WHERE key = 'rs/t/clean/3'"), "compute_s is 'soon'"),
-        (sql("UPDATE transcripts SET text = x'ff' WHERE key = 'ts/t/clean/3'"), "text is"),
+        (sql("UPDATE answers SET label = 'q' WHERE key = 's/t/clean/3'"), "a row of answers is not what was"),
+        (sql("UPDATE answers SET label = x'ff00' WHERE key = 's/t/clean/3'"), "a row of answers is not what was"),
+        (sql("UPDATE replies SET compute_s = 'soon' WHERE key = 'rs/t/clean/3'"), "a row of replies is not what was"),
+        (sql("UPDATE transcripts SET text = x'ff' WHERE key = 'ts/t/clean/3'"), "a row of transcripts is not what was"),
         (fact("study", lambda v: {k: x for k, x in v.items() if k != "margin"}), "fact 'study': margin"),  # type: ignore[attr-defined]
         (fact("study", lambda v: [v]), "fact 'study'"),
         (fact("tasks", lambda v: [{**v[0], "items": [*v[0]["items"][:3], {"id": 7}]}]), "0.items.3.id"),  # type: ignore[index]
