@@ -14,6 +14,7 @@ from cascade_equivalence.inside.reading import implicit, lens
 from cascade_equivalence.inside.session import Around, Session
 from cascade_equivalence.inside.settings import MechanismSpec
 from cascade_equivalence.run.batching import device_errors
+from cascade_equivalence.run.execute import calibrate
 from cascade_equivalence.run.journal import AnswerRow
 from cascade_equivalence.run.plan import CLEAN, ArmPlan
 from cascade_equivalence.run.run import Run
@@ -37,6 +38,7 @@ def analyse_mechanism(run: Run, analyses: Sequence[str], settings: MechanismSpec
         for arm in plan.arms:
             if not todo[arm.name]:
                 continue
+            calibrate(run, [arm])
             run.models.focus(arm.answers)
             with device_errors(f"the analyses of '{arm.name}'"):
                 session = Session(around, arm)

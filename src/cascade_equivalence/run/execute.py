@@ -93,6 +93,12 @@ def execute(run: Run) -> int:
     return missing
 
 
+def calibrate(run: Run, arms: Sequence[ArmPlan]) -> None:
+    """Ask for what the labels of arms are calibrated on, unless it is there."""
+    questions = [q for arm in arms for task in run.plan.tasks for q in of_calibration(run.plan, arm, task)]
+    _ask(run, "calibration", questions, Stimuli.of(run.plan, run.journal, questions))
+
+
 def groups(plan: Plan) -> list[list[ArmPlan]]:
     """Arms that are in memory together, in the order of the study."""
     found: dict[frozenset[str], list[ArmPlan]] = {}
