@@ -1,4 +1,4 @@
-"""A small real study: three arms on a few shipped items, run as a user would."""
+"""A small real study: every kind of arm on a few shipped items, run as a user would."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ARGUMENTS = ["run", "pocket", "--tasks", "topic", "--limit", "4"]
+STUDY = str(Path(__file__).with_name("small.yaml"))
+ARGUMENTS = ["run", STUDY]
 
 STEADY = {
     "clips": "key, task, item, condition, sha256, seconds, snr_db, scale",

@@ -18,9 +18,8 @@ extends: pocket
 tasks: [topic]
 limit: 4
 conditions: [clean, silence, swap, swap+noise:hum.wav@10dB, no-audio]
-arms:
-  gold: {transcript: gold, llm: llm}
-  cascade-w: {asr: asr-w, llm: llm}
+arms: [gold, cascade-w]
+analyses: [agreement]
 """
 
 

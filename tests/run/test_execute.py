@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.small import contents, run
+from tests.run.small import STUDY, contents, run
 
 CONDITIONS = 2
 """Under which the default study asks about topics."""
@@ -76,7 +76,7 @@ def test_more_items_only_add_what_is_missing(done: Path) -> None:
     db = sqlite3.connect(done / "journal.sqlite")
     before = set(db.execute("SELECT key, batch_size FROM transcripts"))
     study = db.execute("SELECT value FROM facts WHERE key = 'study'").fetchone()
-    arguments = ("run", "pocket", "--tasks", "topic", "--limit", "5", "--arms", "gold,cascade-w")
+    arguments = ("run", STUDY, "--limit", "5", "--arms", "gold,cascade-w")
     refused = run(done, *arguments)
     assert refused.returncode == 2
     assert "holds another study" in refused.stderr and "--replace" in refused.stderr
@@ -110,7 +110,7 @@ def test_two_at_once_are_refused(done: Path) -> None:
     before = (done / "journal.sqlite").read_bytes()
     with FileLock(done / "run.lock"):
         # Another study, so that anything written before the lock is held would show.
-        ran = run(done, "run", "pocket", "--tasks", "topic", "--limit", "2", "--arms", "gold", "--replace")
+        ran = run(done, "run", STUDY, "--limit", "2", "--arms", "gold", "--replace")
     assert ran.returncode == 1
     assert "another process is running this study" in ran.stderr
     assert (done / "journal.sqlite").read_bytes() == before

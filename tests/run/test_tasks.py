@@ -15,9 +15,8 @@ tasks:
   - {task: topic, limit: 4, conditions: [clean, swap], permute: [1]}
   - {task: sentiment, limit: 2}
 conditions: [clean, noise:white@5dB]
-arms:
-  gold: {transcript: gold, llm: llm}
-  cascade-w: {asr: asr-w, llm: llm}
+arms: [gold, cascade-w]
+analyses: [agreement]
 """
 
 

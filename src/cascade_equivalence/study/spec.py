@@ -327,7 +327,8 @@ def narrow(study: Study, arms: list[str] | None, tasks: list[str] | None) -> Stu
 
 
 def first_look(study: Study, limit: int) -> Study:
-    """The study with checks that follow its size, so that a look at few items is not mostly checks."""
+    """The study with checks that follow its size and without analyses of the inside, so that a look at few items is a
+    look at answers."""
     checks = Checks(
         hearing=min(study.checks.hearing, max(20, limit // 2)),
         repeats=min(study.checks.repeats, max(12, limit // 2)),
@@ -337,7 +338,7 @@ def first_look(study: Study, limit: int) -> Study:
         name: arm if arm.latency is None else arm.model_copy(update={"latency": min(arm.latency, checks.latency)})
         for name, arm in study.arms.items()
     }
-    return study.model_copy(update={"checks": checks, "arms": timed})
+    return study.model_copy(update={"checks": checks, "arms": timed, "analyses": ["agreement"]})
 
 
 def _standing_alone(study: Study, arm: ArmSpec, kept: Container[str]) -> ArmSpec:
