@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-NAMES = ("run", "report", "export", "agree", "plan", "models", "tasks", "systems")
+NAMES = ("init", "run", "report", "export", "agree", "plan", "models", "tasks", "systems")
 
 
 def modules() -> dict[str, ModuleType]:

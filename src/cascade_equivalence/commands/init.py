@@ -1,0 +1,224 @@
+"""`ceq init`: a folder of recordings and a table of labels become a manifest and a study."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+HELP = "write a study of your own recordings, from a folder and a CSV file of labels"
+EPILOG = """examples:
+  ceq init calls --csv labels.csv --question "What does the caller want?"
+  ceq init calls --csv labels.csv --out studies/calls      items.jsonl and study.yaml go there, not here
+  ceq run study.yaml --dry-run                             then: what it will need, without asking any model
+
+The CSV file has a row of headings. Columns:
+  file (or path, audio)   the recording, relative to FOLDER: wav, flac, ogg, opus or mp3
+  label                   the right answer; two different ones at least
+  text                    optional: what is said; needed for the gold arm, word errors and examples in the prompt
+  id                      optional, unique; default: the file's name
+  speaker, group          optional; group: recordings that belong together (a call), for the intervals
+  split                   optional: test, shot (an example in the prompt) or dev (for calibration)
+
+With text and without split, one in ten recordings of each label (at most 5) is kept out of the test: the first is shown
+as an example, the others set the calibration. Nothing is overwritten."""
+
+FILE = ("file", "path", "audio")
+OPTIONAL = ("text", "id", "speaker", "group", "split")
+MOST_NAMED = 5
+HELD_OUT = 5
+"""Recordings of a label that are kept out of the test at most."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the folder of the recordings")
+    parser.add_argument("--csv", type=Path, required=True, metavar="FILE", help="their labels, one row a recording")
+    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where to write (default: here)")
+    parser.add_argument("--question", metavar="TEXT", help='what is asked of each recording ("Which dish is ordered?")')
+
+
+def main(args: argparse.Namespace) -> int:
+    """Check the table, then write both files."""
+    import json
+
+    from cascade_equivalence.errors import UsageError
+
+    out: Path = args.out
+    manifest, study = out / "items.jsonl", out / "study.yaml"
+    if there := [str(path) for path in (manifest, study) if path.exists()]:
+        raise UsageError(f"{' and '.join(there)} exists already; move it away, or name another directory with --out")
+    rows = read_rows(args.folder, args.csv, out, args.question)
+    spoken = "text" in rows[0]
+    out.mkdir(parents=True, exist_ok=True)
+    manifest.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    study.write_text(_study(spoken), encoding="utf-8")
+    print("\n".join(_summary(rows, manifest, study)))
+    return 0
+
+
+def read_rows(folder: Path, table: Path, out: Path, question: str | None) -> list[dict[str, str]]:
+    """The rows of the manifest; paths of recordings start from `out`.
+
+    Raises `UsageError` naming the row, column or files that are wrong, and the cure.
+    """
+    import os
+
+    from cascade_equivalence.errors import UsageError
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder; give the one that holds the recordings")
+    cells, column = _table(table)
+    rows: list[dict[str, str]] = []
+    missing: list[str] = []
+    for number, row in cells:
+        for name in (column, "label"):
+            if not row[name]:
+                raise UsageError(f"{table}, row {number}: '{name}' is empty; fill it in or take the row out")
+        path = _recording(folder / row[column])
+        if path is None:
+            missing.append(f"{row[column]} (row {number})")
+            continue
+        place = Path(os.path.relpath(path.resolve(), out.resolve())).as_posix()
+        kept = {key: row[key] for key in ("text", "label", "speaker", "group", "split") if row.get(key)}
+        asked = {"question": question} if question else {}
+        rows.append(
+            {"id": row.get("id") or Path(row[column]).with_suffix("").as_posix(), "audio": place, **kept, **asked}
+        )
+    if missing:
+        more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+        raise UsageError(
+            f"{len(missing)} of {len(cells)} recordings are not in {folder}: {', '.join(missing[:MOST_NAMED])}{more}; "
+            f"'{column}' is a path from that folder, with its ending"
+        )
+    _check(table, rows, [number for number, _ in cells])
+    return rows if any("split" in row for row in rows) else _split(rows)
+
+
+def _table(table: Path) -> tuple[list[tuple[int, dict[str, str]]], str]:
+    """Numbered rows of stripped cells, and the column of the files."""
+    from cascade_equivalence.errors import UsageError
+    from cascade_equivalence.logs.csv_table import csv_rows
+    from cascade_equivalence.reading.text import opened
+
+    try:
+        with opened(table) as stream:
+            rows = [(n, {k.lower(): str(v).strip() for k, v in row.items()}) for n, row in csv_rows(stream, str(table))]
+    except OSError as error:
+        raise UsageError(f"{table} cannot be read ({error.strerror or error})") from None
+    if not rows:
+        raise UsageError(f"{table} has no rows below its headings")
+    columns = list(rows[0][1])
+    files = [name for name in FILE if name in columns]
+    valid = f"columns are file (or path, audio), label, and if wanted {', '.join(OPTIONAL)}"
+    if len(files) != 1:
+        raise UsageError(f"{table}: {'no' if not files else 'more than one'} column of files; {valid}")
+    if "label" not in columns:
+        raise UsageError(f"{table}: no column 'label'; {valid}")
+    if unknown := [name for name in columns if name not in (files[0], "label", *OPTIONAL)]:
+        raise UsageError(f"{table}: unknown column '{unknown[0]}'; {valid}")
+    return rows, files[0]
+
+
+def _recording(path: Path) -> Path | None:
+    from cascade_equivalence.audio.sound_file import existing
+    from cascade_equivalence.errors import AudioError
+
+    try:
+        return existing(path, "recording")
+    except AudioError:
+        return None
+
+
+def _check(table: Path, rows: Sequence[Mapping[str, str]], numbers: Sequence[int]) -> None:
+    """Raises where two rows have one id, labels are alike or all one, or some rows have a text and others none."""
+    from cascade_equivalence.errors import UsageError
+
+    ids: dict[str, int] = {}
+    labels: dict[str, str] = {}
+    for number, row in zip(numbers, rows, strict=True):
+        if ids.setdefault(row["id"], number) != number:
+            raise UsageError(
+                f"{table}, row {number}: id '{row['id']}' is row {ids[row['id']]}'s too; give each row its own 'id'"
+            )
+        first = labels.setdefault(row["label"].casefold(), row["label"])
+        if first != row["label"]:
+            raise UsageError(
+                f"{table}, row {number}: label '{row['label']}' differs from '{first}' in case alone; write one of them"
+            )
+        if ("text" in row) != ("text" in rows[0]):
+            raise UsageError(
+                f"{table}: row {number} or the first has no 'text'; fill all of them or leave the column out"
+            )
+        if row.get("split", "test") not in ("test", "shot", "dev"):
+            raise UsageError(f"{table}, row {number}: split '{row['split']}'; it is test, shot or dev")
+    if len(labels) < 2:
+        raise UsageError(f"{table}: every label is '{rows[0]['label']}'; a study needs two different labels at least")
+
+
+def _split(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows; where they have texts, with examples and calibration chosen by the hash of the id."""
+    import hashlib
+
+    if "text" not in rows[0]:
+        return rows
+    split: dict[str, str] = {}
+    for label in {row["label"] for row in rows}:
+        ids = sorted((r["id"] for r in rows if r["label"] == label), key=lambda i: hashlib.sha256(i.encode()).digest())
+        held = ids[: min(len(ids) // 10, HELD_OUT)]
+        split |= {one: "dev" if place else "shot" for place, one in enumerate(held)}
+    return [row | {"split": split[row["id"]]} if row["id"] in split else row for row in rows]
+
+
+def _summary(rows: Sequence[Mapping[str, str]], manifest: Path, study: Path) -> list[str]:
+    from collections import Counter
+
+    tested = [row for row in rows if row.get("split", "test") == "test"]
+    labels = Counter(row["label"] for row in tested)
+    held = Counter(row["split"] for row in rows if row.get("split", "test") != "test")
+    lines = [
+        f"{manifest}: {len(tested)} recordings to test on "
+        f"({', '.join(f'{label} {count}' for label, count in labels.most_common())})"
+        + (f"; kept out: {held['shot']} examples, {held['dev']} for calibration" if held else "")
+    ]
+    if "text" not in rows[0]:
+        lines.append("no column 'text': no gold arm, no word errors, no examples in the prompt")
+    if len(tested) < 20:
+        lines.append("under 20 recordings there is no verdict, only figures (ceq plan says how many are needed)")
+    return [*lines, f"{study}: two cascades and a stand-in speech LLM; its comments say where yours goes", "next:",
+            f"  ceq run {study} --dry-run", f"  ceq run {study}"]  # fmt: skip
+
+
+def _study(spoken: bool) -> str:
+    gold = "  gold: {transcript: gold, llm: llm}           # reads the true text\n" if spoken else ""
+    return _STUDY.replace("  GOLD\n", gold)
+
+
+_STUDY = """\
+# A study of your own recordings. Every key: docs/studies.md. Start: ceq run study.yaml --limit 40
+name: recordings
+tasks:
+  - {manifest: items.jsonl, name: recordings}
+conditions: [clean]                            # add babble@5dB to see what noise does
+models:                                        # embedded ones; a hub id or a directory will do as well
+  llm: {id: smollm2-135m, prompt: plain}       # the LLM of your speech LLM; for an instruct model leave prompt: out
+  asr-s: {id: whisper-base}
+  asr-w: {id: whisper-tiny.en}
+  speech: {id: pocket-frames}                  # a small stand-in. YOUR SPEECH LLM GOES HERE, in one of four ways:
+  # speech: {id: fixie-ai/ultravox-v0_6-llama-3_1-8b}                               a hub id
+  # speech: {id: checkpoints/mine}                                                 a directory beside this file
+  # speech: {endpoint: openai, url: "http://localhost:8000/v1", model: NAME}       a server (and answer: generate below)
+  # speech: {predictions: answers.jsonl}                                           answers it gave elsewhere
+arms:
+  GOLD
+  cascade-s: {asr: asr-s, llm: llm}            # two cascades: how far they agree is the ceiling
+  cascade-w: {asr: asr-w, llm: llm}
+  speech: {speech_llm: speech}
+  # self-cascade: {asr: asr-s, llm: {of: speech}}      the transcript, read by the speech LLM's own language model
+comparisons: matched
+answer: labels                                 # generate: answers in words, for endpoints without label scores
+seed: 0
+"""
