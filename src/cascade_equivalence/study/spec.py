@@ -40,7 +40,10 @@ def _one_text(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if set(value) != {"name", "chain"} or not all(isinstance(text, str) for text in value.values()):
-        raise ValueError("a condition is a chain of steps, or {name: <short name>, chain: <chain of steps>}")
+        raise ValueError(
+            "a condition is a chain of steps, or {name: <short name>, chain: <chain of steps>}"
+            + cure("string_type", value)
+        )
     try:
         return named(**value)
     except UsageError as error:

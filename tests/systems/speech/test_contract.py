@@ -97,6 +97,8 @@ def test_hooks_hit_the_named_modules(case: tiny.Case) -> None:
     unheard = Clip(CLIPS[0].samples * np.float32(0.5))
     try:
         scores(case, [unheard])
+        # Label scores are read from the last hidden states; words come through the whole language model.
+        case.speech.backbone.generate((1, 2), case.speech.hear([unheard]), 1, None)
     finally:
         for handle in handles:
             handle.remove()
