@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.run.execute import execute
@@ -29,9 +28,9 @@ from cascade_equivalence.systems.speech.pocket_checkpoint import save_connector
 from tests.run.small import contents
 
 
-def connector(directory: Path, kind: str) -> Path:
+def connector(directory: Path, kind: str, seed: int = 0) -> Path:
     """A pocket speech LLM with a small vocabulary and random weights."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     sizes = PocketConfig(kind, 512, 576, 40, width=48, heads=2, inner=64, blocks=1)
     made = (CtcConnector if kind == "ctc" else FrameConnector)(sizes)
     if isinstance(made, CtcConnector):
@@ -114,9 +113,8 @@ def test_another_dtype_is_another_arm(study: Study) -> None:
 
 
 def test_the_identity_covers_every_part(plan: Plan, study: Study, tmp_path: Path) -> None:
-    changed = connector(tmp_path / "changed", "ctc")
+    changed = connector(tmp_path / "changed", "ctc", seed=1)
     arm, task = plan.arms[2], plan.tasks[0]
-    save_file({"head.bias": torch.ones(41)}, changed / "model.safetensors")
     spec = study.models["ctc"].model_copy(update={"id": str(changed)})
     other = build_plan(study.model_copy(update={"models": study.models | {"ctc": spec}}), Path.cwd(), print)
     before, after = plan.identity("ctc"), other.identity("ctc")
