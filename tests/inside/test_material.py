@@ -87,7 +87,9 @@ def test_an_unknown_setting_names_the_valid_ones(tmp_path: Path) -> None:
 
 
 def test_a_narrowed_study_analyses_what_is_left() -> None:
-    study, _ = load_study("pocket")
-    assert study.mechanism.tasks == ["topic"]
+    preset, _ = load_study("pocket")
+    study = preset.model_copy(update={"mechanism": preset.mechanism.model_copy(update={"tasks": ["topic"]})})
     assert narrow(study, None, ["topic"]).mechanism.tasks == ["topic"]
     assert narrow(study, None, ["sentiment"]).mechanism.tasks is None
+    assert narrow(study, ["gold", "pocket-frames"], None).mechanism.arms == ["pocket-frames"]
+    assert narrow(study, ["gold"], None).mechanism.arms is None
