@@ -86,10 +86,16 @@ def test_an_unknown_setting_names_the_valid_ones(tmp_path: Path) -> None:
         load_study(file)
 
 
+def test_arms_that_a_study_has_not_name_none_of_its_own(plan: Plan) -> None:
+    arm = next(arm for arm in plan.arms if arm.kind == "speech")
+    assert analysis_keys(plan, arm, ["lens"], MechanismSpec(arms=["dropped"])).keys() == {"lens"}
+    assert analysis_keys(plan, arm, ["lens"], MechanismSpec(arms=[arm.name])).keys() == {"lens"}
+    others = MechanismSpec(arms=[other.name for other in plan.arms if other.kind != "speech"])
+    assert analysis_keys(plan, arm, ["lens"], others) == {}
+
+
 def test_a_narrowed_study_analyses_what_is_left() -> None:
     preset, _ = load_study("pocket")
     study = preset.model_copy(update={"mechanism": preset.mechanism.model_copy(update={"tasks": ["topic"]})})
     assert narrow(study, None, ["topic"]).mechanism.tasks == ["topic"]
     assert narrow(study, None, ["sentiment"]).mechanism.tasks is None
-    assert narrow(study, ["gold", "pocket-frames"], None).mechanism.arms == ["pocket-frames"]
-    assert narrow(study, ["gold"], None).mechanism.arms is None

@@ -112,7 +112,9 @@ def analysis_key(plan: Plan, arm: ArmPlan, analysis: Analysis, settings: Mechani
 def analysis_keys(plan: Plan, arm: ArmPlan, analyses: Sequence[str], settings: MechanismSpec) -> Mapping[str, Any]:
     """Analysis → its fact, of a speech arm; nothing for any other arm."""
     wanted = [name for name in analyses if name != "agreement"]
-    if settings.arms is not None and arm.name not in settings.arms:
+    # Arms of a preset that the study has dropped name none of its own: then all of its speech LLMs are looked into.
+    named = {other.name for other in plan.arms} & set(settings.arms or [])
+    if named and arm.name not in named:
         return {}
     if arm.kind != "speech" or not wanted or not analysed_tasks(plan, settings):
         return {}
