@@ -12,7 +12,7 @@ MOST_NAME = 80
 
 # Escape sequences begin with C0 or C1 controls; bidirectional controls turn the rest of a line around; lone
 # surrogates cannot be written at all.
-_CONTROLS = "\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _UNPRINTED = re.compile(f"[{_CONTROLS}]")
 _UNPRINTED_IN_LINES = re.compile(f"(?!\n)[{_CONTROLS}]")
 
