@@ -48,8 +48,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Results:
         wrong = i % 20 in {"gold": (3,), "s": (3, 7), "w": (3, 9), "speech": (3, 7, 11)}[arm]
         return LABELS[(i + (wrong or (condition != "clean" and i % 3 == 0))) % 4]
 
-    tasks = [task(name, LABELS, 60, conditions=["clean", "babble@0dB", "babble@5dB"]) for name in ("one", "two")]
-    return build(tmp_path_factory.mktemp("planted"), tasks, said)
+    tasks = [task(name, LABELS, 40, conditions=["clean", "babble@0dB", "babble@5dB"]) for name in ("one", "two")]
+    return build(tmp_path_factory.mktemp("planted"), tasks, said, resamples=50)
 
 
 def test_every_estimate_of_a_study_is_read_back_from_csv_and_parquet(planted: Results, tmp_path: Path) -> None:
