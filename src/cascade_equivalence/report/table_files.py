@@ -43,7 +43,7 @@ def csv_text(names: Sequence[str], rows: Sequence[Sequence[Value]]) -> str:
     bidirectional characters but line feeds."""
     out = StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow(names)
+    writer.writerow([csv_cell(name) for name in names])
     writer.writerows([csv_cell(value) for value in row] for row in rows)
     return out.getvalue()
 
