@@ -57,7 +57,7 @@ def test_swap_gives_each_item_the_words_of_another_label(study: Path) -> None:
 
 def test_what_follows_swap_is_done_to_the_other_sound(study: Path) -> None:
     store = ClipStore(study / "out" / CLIPS)
-    noisy = answers(study, "swap+noise:hum.wav@10dB")
+    noisy = answers(study, "swap+noise:hum@10dB")
     for item, (clip, *_) in answers(study, "swap").items():
         heard, added = store.get(clip).samples, store.get(noisy[item][0]).samples
         assert np.corrcoef(heard, added)[0, 1] > 0.8
@@ -79,12 +79,12 @@ def test_without_audio_there_is_neither_clip_nor_transcript(study: Path) -> None
 
 
 def test_another_recording_under_the_same_name_is_another_condition(study: Path) -> None:
-    before = answers(study, "swap+noise:hum.wav@10dB")
+    before = answers(study, "swap+noise:hum@10dB")
     noise(study / "hum.wav", 1)
     ran = run(study / "out", "run", str(study / "controls.yaml"))
     assert ran.returncode == 0, ran.stderr
     db = sqlite3.connect(study / "out" / "journal.sqlite")
     count = db.execute("SELECT condition, COUNT(*) FROM answers WHERE arm = 'cascade-w' GROUP BY 1").fetchall()
-    assert dict(count) == {"clean": 4, "silence": 4, "swap": 4, "no-audio": 4, "swap+noise:hum.wav@10dB": 8}
+    assert dict(count) == {"clean": 4, "silence": 4, "swap": 4, "no-audio": 4, "swap+noise:hum@10dB": 8}
     clips = {row[0] for row in db.execute("SELECT clip FROM answers WHERE condition LIKE 'swap+%'")}
     assert len(clips) == 8 and clips > {clip for clip, *_ in before.values()}

@@ -68,7 +68,7 @@ def test_running_again_does_no_model_work(done: Path) -> None:
     again = run(done)
     assert again.returncode == 0
     assert "loading" not in again.stderr
-    assert "to do" not in again.stderr
+    assert "nothing to do: every answer is there" in again.stderr
     assert contents(done) == before
 
 

@@ -15,7 +15,7 @@ from cascade_equivalence.audio.clip import Clip
 from cascade_equivalence.audio.store import ClipStore
 from cascade_equivalence.errors import RunError
 from cascade_equivalence.run.execute import execute
-from cascade_equivalence.run.executors import Here
+from cascade_equivalence.run.executors import Executor, Here
 from cascade_equivalence.run.journal import AnswerRow, Journal, ReplyRow, Row
 from cascade_equivalence.run.layout import JOURNAL
 from cascade_equivalence.run.models import Models
@@ -112,8 +112,8 @@ class Watching(Here):
         self.models = models
         self.seen: list[frozenset[str]] = []
 
-    def map(self, work: Sequence[Work]) -> Iterator[list[Row]]:
-        for rows in super().map(work):
+    def map(self, work: Sequence[Work], in_turn: bool = False) -> Iterator[list[Row]]:
+        for rows in super().map(work, in_turn):
             self.seen.append(frozenset(self.models._speech))
             yield rows
 
@@ -139,7 +139,7 @@ def test_two_language_models_are_never_in_memory_together(tmp_path: Path) -> Non
     plan = build_plan(two, tmp_path, print)
     made: list[Watching] = []
 
-    def executor(plan: Plan, store: ClipStore) -> Watching:
+    def executor(here: Executor, plan: Plan, store: ClipStore) -> Watching:
         made.append(Watching(plan, Models(plan, print), store))
         return made[0]
 

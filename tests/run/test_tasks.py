@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -26,7 +28,13 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
     (folder / "own.yaml").write_text(STUDY)
     ran = run(folder / "out", "run", str(folder / "own.yaml"))
     assert ran.returncode == 0, ran.stderr
-    assert "OPTION ORDER" in ran.stdout and "CONTROLS" in ran.stdout
+    tables = subprocess.run(
+        [sys.executable, "-m", "cascade_equivalence", "report", str(folder / "out"), "--full"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "OPTION ORDER" in tables and "CONTROLS" in tables
     assert (folder / "out" / "report.html").is_file()
     return sqlite3.connect(folder / "out" / "journal.sqlite")
 
