@@ -21,7 +21,9 @@ from cascade_equivalence.run.layout import JOURNAL
 from cascade_equivalence.run.progress import Silent
 from cascade_equivalence.run.run import open_run
 from cascade_equivalence.study.build import build_plan
+from cascade_equivalence.study.mechanism.facts import Analyses, LensFact, LensRow
 from cascade_equivalence.study.mechanism.results import erased, hand_off, implicit, patched
+from cascade_equivalence.study.records import decode
 from cascade_equivalence.study.spec import Study
 from cascade_equivalence.systems.backbone import Backbone
 from cascade_equivalence.systems.planted import loudness, reader
@@ -63,12 +65,12 @@ def reads(llm: str) -> OwnSpeechLLM:
     return OwnSpeechLLM(llm, load, {"planted": "reads"})
 
 
-Facts = Callable[[str], dict[str, dict[str, Any]]]
+Facts = Callable[[str], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
-    """Analysis → arm → what it found; each analysis is run when first asked for."""
+    """Analysis → arm → its record; each analysis is run when first asked for."""
     own = {"reads": reads("llm"), "loudness": loudness("llm")}
     study = Study.model_validate(
         {
@@ -83,31 +85,33 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
     plan = build_plan(study, Path.cwd(), print, own)
 
     @cache
-    def found(analysis: str) -> dict[str, dict[str, Any]]:
+    def found(analysis: str) -> dict[str, Any]:
         with open_run(out, plan, Silent()) as run:
             analyse_mechanism(run, [analysis], study.mechanism)
         journal = Journal(out / JOURNAL)
         try:
             keys = {arm.name: analysis_keys(plan, arm, [analysis], study.mechanism) for arm in plan.arms}
-            return {arm: journal.fact(key[analysis]) for arm, key in keys.items()}
+            facts = {arm: {analysis: journal.fact(key[analysis])} for arm, key in keys.items()}
+            return {arm: getattr(decode(Analyses, fact, arm), analysis) for arm, fact in facts.items()}
         finally:
             journal.close()
 
     return found
 
 
-def row(fact: dict[str, Any], **wanted: Any) -> dict[str, Any]:
-    return next(r for r in fact["rows"] if all(r[key] == value for key, value in wanted.items()))
+def text_at_the_door(fact: LensFact) -> LensRow:
+    return next(row for row in fact.rows if (row.reader, row.layer) == ("text", 0))
 
 
 def test_lens_reads_words_only_where_they_were_put(facts: Facts) -> None:
-    with_words = row(facts("lens")["reads"], reader="text", layer=0)
-    without = row(facts("lens")["loudness"], reader="text", layer=0)
-    assert with_words["on_text"] > 0.5
-    assert with_words["precision"] > 0.5 and with_words["p"] == 0.01
+    with_words = text_at_the_door(facts("lens")["reads"])
+    without = text_at_the_door(facts("lens")["loudness"])
+    assert with_words.on_text > 0.5
+    assert (with_words.precision or 0) > 0.5 and with_words.p == 0.01
     # The planted sentences share a word with a clip now and then; other clips' words are read as often.
-    assert without["precision"] < 0.1
-    assert without["precision"] - without["null_precision"] < 0.05
+    assert without.precision is not None and without.null_precision is not None
+    assert without.precision < 0.1
+    assert without.precision - without.null_precision < 0.05
 
 
 def test_words_of_the_lens_give_the_answers_and_those_of_another_clip_do_not(facts: Facts) -> None:
@@ -123,8 +127,8 @@ def test_erasing_text_breaks_the_one_that_reads(facts: Facts) -> None:
         assert (found["proxy"].kept.value or 0) <= (found[name].kept.value or 0)
     assert (found["random"].kept.value or 0) > 0.7
     assert (found["none"].kept.value, found["none"].perplexity.value) == (1.0, 1.0)
-    left = {r["name"]: r for r in facts("erasure")["reads"]["decodability"]}
-    assert left["proxy"]["linear"]["r2"] < 0.2 < left["none"]["linear"]["r2"]
+    left = {row.name: row for row in facts("erasure")["reads"].decodability}
+    assert left["proxy"].linear.r2 < 0.2 < left["none"].linear.r2
 
 
 def test_patching_finds_a_hand_off_between_the_first_and_last_layer(facts: Facts) -> None:
