@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from cascade_equivalence.audio.clip import from_samples, write_flac
 from cascade_equivalence.audio.synthesis import KokoroSynthesizer, Synthesizer
+from cascade_equivalence.durations import duration
 from cascade_equivalence.errors import CeqError
 from cascade_equivalence.pocket.fetch import cache_dir, is_pulled, model_dir
 from cascade_equivalence.pocket.registry import KOKORO
@@ -85,18 +86,8 @@ def speak(
             if (now := time.monotonic()) - told > _TELL_EVERY:
                 told = now
                 left = (all_of_them - characters) * (now - began) / max(characters, 1)
-                say(f"{name}: {count} of {len(todo)} spoken, about {_duration(left)} left")
-        say(f"{name}: {len(todo)} spoken in {_duration(time.monotonic() - began)}")
+                say(f"{name}: {count} of {len(todo)} spoken, about {duration(left)} left")
+        say(f"{name}: {len(todo)} spoken in {duration(time.monotonic() - began)}")
         return len(todo)
     finally:
         lock.release()
-
-
-def _duration(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.0f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cascade_equivalence.durations import duration
 from cascade_equivalence.study.account import Account
 
 if TYPE_CHECKING:
@@ -59,10 +60,3 @@ def first_lines(account: Account) -> list[str]:
 def gb(value: float | None) -> str:
     """Gigabytes, or that they are not known."""
     return "not known" if value is None else f"{value:.1f}" if value >= 0.05 else "0" if value == 0 else "<0.1"
-
-
-def duration(seconds: float) -> str:
-    """A duration in the unit that suits it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -20,6 +20,7 @@ from cascade_equivalence.agreement import Verdict
 from cascade_equivalence.agreement.overlap import FEWEST_JOINT_ERRORS
 from cascade_equivalence.agreement.parts import ALPHA, EPSILON, FLOOR
 from cascade_equivalence.agreement.verdict_words import title
+from cascade_equivalence.durations import duration
 from cascade_equivalence.errors import RunError
 from cascade_equivalence.report import arms, noise, numbers, proofs
 from cascade_equivalence.report.cards import cards
@@ -82,7 +83,7 @@ def render(results: Results, directory: Path) -> str:
         "p": numbers.p_value,
         "seconds": numbers.seconds,
         "level": numbers.level,
-        "duration": numbers.duration,
+        "duration": duration,
         "limits": numbers.limits,
         "verdict_title": title,
         "glyph": glyph,

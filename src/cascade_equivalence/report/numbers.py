@@ -60,11 +60,6 @@ def level(decibels: float, digits: int = 1) -> str:
     return _signed(f"{decibels:.{digits}f}" if digits else f"{decibels:g}")
 
 
-def duration(value: float) -> str:
-    """Compute time: `66 s`, `12 min`."""
-    return f"{value:.0f} s" if value < 120 else f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
-
-
 def limits(interval: Limits, kind: Kind = "coefficient") -> str:
     """The two limits of an interval: `46.7–82.0`, `−16.7 to +6.4`."""
     if interval.low is None or interval.high is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from cascade_equivalence.durations import duration
 from cascade_equivalence.run.journal import AnswerRow, ClipRow, TranscriptRow
 from cascade_equivalence.run.plan import LocalModel, Plan, SpeechModel
-from cascade_equivalence.run.progress import duration
 from cascade_equivalence.run.questions import Question, Stimuli, clip_key, of_trials
 from cascade_equivalence.run.run import Run
 

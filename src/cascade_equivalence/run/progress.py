@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from cascade_equivalence.durations import duration
 from cascade_equivalence.reading.terminal import plain
 
 LINE_EVERY_S = 30.0
@@ -145,13 +146,6 @@ class ConsoleReporter:
                 yield _Bar(progress, progress.add_task(title, total=total, completed=done), self._clock, self)
         finally:
             self._clock.leave()
-
-
-def duration(seconds: float) -> str:
-    """A duration for a person."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class Silent:
