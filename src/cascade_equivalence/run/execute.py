@@ -79,11 +79,12 @@ def execute(run: Run) -> int:
     plan = run.plan
     run.journal.put_fact("environment", environment())
     everything = Asked.of(plan, plan.arms)
-    expected = forecast(run, everything.all())
+    questions = everything.all()
+    expected = forecast(run, questions)
     run.reporter.say(in_words(expected))
     run.reporter.expect([(stage.stage, stage.seconds) for stage in expected])
-    make_clips(run, everything.all())
-    for line in accounts(run, everything.all()):
+    make_clips(run, questions)
+    for line in accounts(run, questions):
         run.reporter.say(line)
     for asr in dict.fromkeys(arm.asr for arm in plan.arms if arm.asr):
         transcribe(run, asr, everything)
