@@ -19,7 +19,7 @@ examples:
   ceq plan --discordance 0.10 --difference 0.06      “better”, if the speech LLM is 6 points ahead
   ceq plan --discordance 0.10 --items 400            the power of 400 items
   ceq plan --discordance 0.05 --kappa 0.93 --ceiling 0.95 --classes 4       “same accuracy, same answers”
-  ceq plan --kappa 0.90 --kappa-width 0.02 --classes 4
+  ceq plan --kappa 0.90 --ceiling 0.95 --kappa-width 0.02     also: the items that give κ ± 0.02
   ceq plan --run runs/pocket                         what a study could show, and what it still lacks
 """
 

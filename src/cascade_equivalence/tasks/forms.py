@@ -1,6 +1,6 @@
 """The forms that ship: the paper's six tasks, and the same-words task.
 
-Wording and shots were chosen on development items only (docs/prompts.md has the figures).
+Wording and shots were chosen on development items only (corpus/prompts.md has the figures).
 """
 
 from __future__ import annotations
