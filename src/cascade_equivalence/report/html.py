@@ -22,7 +22,7 @@ from cascade_equivalence.agreement.parts import ALPHA, EPSILON, FLOOR
 from cascade_equivalence.agreement.verdict_words import title
 from cascade_equivalence.durations import duration
 from cascade_equivalence.errors import RunError
-from cascade_equivalence.report import arms, noise, numbers, proofs
+from cascade_equivalence.report import arms, beside, noise, numbers, proofs
 from cascade_equivalence.report.cards import cards
 from cascade_equivalence.report.caveats import caveats
 from cascade_equivalence.report.curves import COLOURS, curves, in_noise_order
@@ -141,6 +141,9 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "asr_names": {arm.asr_key: arm.asr.name for arm in results.arms if arm.asr},
         "latencies": latencies(arms.ordered(results)),
         "insides": insides(results),
+        "beside": beside.groups(results),
+        "beside_columns": beside.COLUMNS,
+        "beside_note": beside.NOTE,
         "claims": claims(results),
         "answers": {arm.name: sum(c.n for c in results.cells if c.arm == arm.name) for arm in results.arms},
         "cards": cards(results, directory),

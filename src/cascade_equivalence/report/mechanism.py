@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cascade_equivalence.report import cells, numbers
-from cascade_equivalence.report.published import published
 from cascade_equivalence.study.mechanism.facts import (
     Analyses,
     ErasureFact,
@@ -92,14 +90,13 @@ def insides(results: Results) -> list[Inside]:
 
 def _inside(arm: Arm, facts: Analyses) -> Inside:
     source = arm.speech.source if arm.speech else ""
-    paper = published(source)
     tables: list[Table] = []
     lines: list[str] = []
     made: tuple[tuple[Table, list[str]] | None, ...] = (
-        _probes(facts.probes, paper) if facts.probes else None,
-        _lens(facts.lens, paper) if facts.lens else None,
-        _implicit(facts.implicit, paper) if facts.implicit else None,
-        _erasure(facts.erasure, paper) if facts.erasure else None,
+        _probes(facts.probes) if facts.probes else None,
+        _lens(facts.lens) if facts.lens else None,
+        _implicit(facts.implicit) if facts.implicit else None,
+        _erasure(facts.erasure) if facts.erasure else None,
         (_decodability(facts.erasure), []) if facts.erasure else None,
         _patching(facts.patching) if facts.patching else None,
     )
@@ -124,7 +121,7 @@ def _nature(source: str) -> str | None:
     return None
 
 
-def _probes(fact: ProbesFact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
+def _probes(fact: ProbesFact) -> tuple[Table, list[str]]:
     by_place: dict[tuple[str, int], dict[str, str]] = {}
     for row in fact.rows:
         by_place.setdefault((row.where, row.layer), {}).update(_probe_cells(row))
@@ -133,15 +130,12 @@ def _probes(fact: ProbesFact, paper: Mapping[str, Any]) -> tuple[Table, list[str
         (f"{'encoder ' if where == 'encoder' else ''}{layer}", *(found.get(name, numbers.UNDEFINED) for name in wanted))
         for (where, layer), found in by_place.items()
     ]
-    published_ctc = paper.get("ctc", {})
     held = f", speakers of {fact.speakers} held out whole" if fact.speakers >= 5 else ""
     note = (
         f"Held-out R² and 1 − CER with 95 % intervals, n {fact.n} utterances"
         f"{held}. r is how many symbols a position may spell; at r = 1 the share of clips in the next column cannot be "
         "spelt, whatever the states hold. Selectivity: R² minus that of a control task without meaning."
     ) + _few(fact.n)
-    if published_ctc:
-        note += " Published, r = 1: " + ", ".join(f"layer {k} {v:.2f}" for k, v in published_ctc.items()) + "."
     columns = ("Layer", "Energy R²", "Pitch R²", "CTC, r = 1", "Impossible, %", "r", "CTC, r", "CTC, r, MLP", "Bag R²")
     inside = [r for r in fact.rows if r.where == "llm" and r.target == "ctc" and not r.hidden]
     lines = []
@@ -170,7 +164,7 @@ def _probe_cells(row: ProbeRow) -> dict[str, str]:
     return found
 
 
-def _lens(fact: LensFact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
+def _lens(fact: LensFact) -> tuple[Table, list[str]]:
     rows = tuple(
         (
             READERS[row.reader],
@@ -209,13 +203,11 @@ def _lens(fact: LensFact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
         "reader names the token there (the logit lens: that token or the next). Where it is blind on text it says "
         f"nothing about speech. Both readouts are fitted on {fact.sentences} sentences of plain text only."
     )
-    if "lens" in paper:
-        note += " Published, logit lens: " + ", ".join(f"layer {k} {v:.3f}" for k, v in paper["lens"].items()) + "."
     columns = ("Reader", "Layer", "On text, %", "Precision", "Null", "Recall", "Null", "p", "Clips without a word")
     return Table("Lens", "5", note, columns, rows), lines
 
 
-def _implicit(fact: ImplicitFact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
+def _implicit(fact: ImplicitFact) -> tuple[Table, list[str]]:
     found, cascade = implicit(fact)
     rows = tuple(
         (
@@ -229,8 +221,6 @@ def _implicit(fact: ImplicitFact, paper: Mapping[str, Any]) -> tuple[Table, list
     beside = "" if cascade is None else f"; its cascade {cells.interval(cascade)}"
     if cascade is not None:
         note += " κ_casc is that of the cascade on its LLM, on the same trials."
-    if "implicit" in paper:
-        note += " Published: " + ", ".join(f"{k} {v}" for k, v in paper["implicit"].items()) + "."
     lines = []
     known = [r for r in found if r.kappa.value is not None]
     if known:
@@ -251,7 +241,7 @@ def _implicit(fact: ImplicitFact, paper: Mapping[str, Any]) -> tuple[Table, list
     return Table("Implicit cascade", "6", note, columns, rows), lines
 
 
-def _erasure(fact: ErasureFact, paper: Mapping[str, Any]) -> tuple[Table, list[str]]:
+def _erasure(fact: ErasureFact) -> tuple[Table, list[str]]:
     found = erased(fact)
     written = f"; generation over {fact.generated_on}" if fact.generated_on else ""
     rows = []
@@ -268,7 +258,6 @@ def _erasure(fact: ErasureFact, paper: Mapping[str, Any]) -> tuple[Table, list[s
                 cells.multiple(row.perplexity),
                 numbers.UNDEFINED if row.rank is None else str(row.rank),
                 numbers.percent(row.removed),
-                *([paper["leace"].get(row.name, numbers.UNDEFINED)] if "leace" in paper else []),
             )
         )
     note = (
@@ -284,7 +273,6 @@ def _erasure(fact: ErasureFact, paper: Mapping[str, Any]) -> tuple[Table, list[s
     columns = (
         *("Erased", "Where", "Forced choice, %", "Answers kept, %", "Generated, %", "Parsed, %"),
         *("Perplexity ×", "Rank", "Variance removed, %"),
-        *(("Published, AG News / SST-2",) if "leace" in paper else ()),
     )
     return Table("Erasure", "7", note, columns, tuple(rows)), [*_erasure_lines(found), *_contrast_lines(fact)]
 

@@ -8,6 +8,7 @@ from typing import Literal
 from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report.arms import ordered, ordered_comparisons
 from cascade_equivalence.report.proofs import parts_of
+from cascade_equivalence.study.beside import beside
 from cascade_equivalence.study.latency import latencies
 from cascade_equivalence.study.results import Comparison, Results
 
@@ -59,7 +60,7 @@ def tables_of(results: Results) -> tuple[Table, ...]:
     made = (
         _arms(results), _accuracies(results), _comparisons(results), _word_errors(results), _changes(results),
         _reversals(results), _crossings(results), _latency(results), _hearing(results), _retests(results),
-        _orders(results), _held_words(results),
+        _orders(results), _held_words(results), _beside(results),
     )  # fmt: skip
     return tuple(table for table in made if table.rows)
 
@@ -258,3 +259,17 @@ def _held_words(results: Results) -> Table:
     columns = (*_WHERE, Column("arm"), _N, _share("accuracy"))
     rows = tuple((w.task, w.condition, w.arm, w.n, w.accuracy) for w in results.held_words)
     return Table("words_held", "Same words, different sound", columns, rows)
+
+
+def _beside(results: Results) -> Table:
+    columns = (
+        Column("figure_of"), Column("quantity"), Column("task"), Column("left"), Column("right"), Column("condition"),
+        Column("layer", "number"), Column("paper_low", "number"), Column("paper_high", "number"),
+        Column("ours", "number", True), Column("paper_within_ours", "flag"), Column("why_not", paper=False),
+    )  # fmt: skip
+    rows = tuple(
+        (f.where, f.quantity, f.task or None, f.left, f.right, f.condition, f.layer, f.low, f.high,
+         Interval(o.value, o.low, o.high) if (o := one.ours) else Interval(None), one.inside, one.why or None)
+        for one in beside(results) for f in (one.figure,)
+    )  # fmt: skip
+    return Table("beside_the_paper", "Figures of arXiv 2602.17598 and ours, as fractions", columns, rows)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cascade_equivalence.agreement import Interval
 from cascade_equivalence.agreement.verdict_words import title
-from cascade_equivalence.report import numbers
+from cascade_equivalence.report import beside, numbers
 from cascade_equivalence.report.arms import ordered, ordered_comparisons
 from cascade_equivalence.report.console import WIDTH, chunks, estimate, heading, plain, table
 from cascade_equivalence.report.mechanism import insides
@@ -42,7 +42,7 @@ def print_summary(results: Results, console: Console) -> None:
     try:
         parts = (
             _identities, _matches, _hearing, _self_agreement, _accuracies, controls, _comparisons, drops, reversals,
-            _word_errors, orders, held_words, _inside,
+            _word_errors, orders, held_words, _inside, _beside,
         )  # fmt: skip
         for number, lines in enumerate(filter(None, (list(part(results)) for part in parts))):
             if number:
@@ -272,3 +272,18 @@ def _inside(results: Results) -> Iterator[Table | Text]:
         if inside.nature:
             yield plain(f"  {inside.nature}", "dim")
         yield from (plain(f"  {line}") for line in inside.lines)
+
+
+def _beside(results: Results) -> Iterator[Table | Text]:
+    found = beside.groups(results)
+    if not found:
+        return
+    yield heading("beside the paper", "ours with 95 % intervals; where models and data are the paper's")
+    for group in found:
+        yield plain(group.title, "bold")
+        if group.rows:
+            made = table(*beside.COLUMNS)
+            for row in group.rows:
+                made.add_row(*map(plain, row))
+            yield made
+        yield from (plain(f"  {line}", "dim") for line in group.absent)

@@ -1,7 +1,7 @@
 """The paper's figures (arXiv 2602.17598, v2), and ours beside them where a study's models and data are the paper's.
 
 Collected from the paper's abstract and opening and from reading notes; its full tables were not to be had. Accuracies,
-drops and κ are fractions.
+drops, κ, R² and 1 − CER are fractions.
 """
 
 from __future__ import annotations
@@ -35,12 +35,22 @@ CASCADES: Mapping[tuple[str, str], str] = {
 }
 """(ASR, LLM) → the paper's name of the cascade."""
 
+GEMINI = "Gemini 2.0 Flash"
+GONE: Mapping[str, str] = {GEMINI: "it was shut down on 1 June 2026, and no other model is it"}
+"""Systems of the paper that nobody can run again, with the reason."""
+
+ANY = ""
+"""As a figure's task: over the clips of all tasks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One published figure. quantity: κ, error overlap, accuracy drop; right: the other arm, where there is one.
+    """One published figure.
 
-    low, high: the same where it is a range over tasks.
+    quantity: kappa, error overlap, accuracy, drop; inside a speech LLM: ctc probe, pitch probe, lens precision,
+    implicit kappa, implicit cascade kappa, accuracy erased. right: the other arm, where there is one. condition: what
+    was heard, or (accuracy erased) what was erased. layer: None where the figure is of none, or of all. low, high: the
+    same where it is no range; over: what a range is over.
     """
 
     quantity: str
@@ -51,9 +61,8 @@ class Figure:
     low: float
     high: float
     where: str
-
-    def __str__(self) -> str:
-        return f"{self.low:g}" if self.low == self.high else f"{self.low:g}–{self.high:g}"
+    layer: int | None = None
+    over: str = ""
 
 
 def _kappas() -> Iterable[Figure]:
@@ -66,11 +75,13 @@ def _kappas() -> Iterable[Figure]:
     }
     for task, values in table.items():
         for system, value in zip(SYSTEMS.values(), values, strict=True):
-            yield Figure("kappa", task, system, f"matched, {system}", "clean", value, value, "Fig. 1")
-    yield Figure("kappa", "CommonsenseQA", "Ultravox", "Cascade-S", "clean", 0.65, 0.65, "Fig. 1")
-    yield Figure("kappa", "CommonsenseQA", "Cascade-S", "Cascade-W", "clean", 0.96, 0.96, "text")
+            yield Figure("kappa", task, system, f"matched, {system}", "clean", value, value, "Figure 1")
+    yield Figure("kappa", "CommonsenseQA", "Ultravox", "Cascade-S", "clean", 0.65, 0.65, "Figure 1")
+    for task in ("AG News", "SST-2", "CommonsenseQA"):
+        yield Figure("kappa", task, GEMINI, "Cascade-S", "clean", 0.74, 0.92, "Figure 1", over="tasks")
+    yield Figure("kappa", "CommonsenseQA", "Cascade-S", "Cascade-W", "clean", 0.96, 0.96, "Text")
     for task in ("AG News", "SST-2"):
-        yield Figure("kappa", task, "Cascade-S", "Cascade-W", "clean", 0.93, 0.98, "text, range over tasks")
+        yield Figure("kappa", task, "Cascade-S", "Cascade-W", "clean", 0.93, 0.98, "Text", over="tasks")
 
 
 def _overlaps() -> Iterable[Figure]:
@@ -80,7 +91,7 @@ def _overlaps() -> Iterable[Figure]:
         ("MELD", "Ultravox", 0.68),
         ("MELD", "Phi-4-MM", 0.44),
     ):
-        yield Figure("error overlap", task, system, f"matched, {system}", "clean", value, value, "Fig. 2")
+        yield Figure("error overlap", task, system, f"matched, {system}", "clean", value, value, "Figure 2")
 
 
 def _accuracies() -> Iterable[Figure]:
@@ -90,19 +101,47 @@ def _accuracies() -> Iterable[Figure]:
         ("AG News", "Qwen2-Audio", 0.806),
         ("SST-2", "Qwen2-Audio", 0.830),
     ):
-        yield Figure("accuracy", task, system, None, "clean", value, value, "Table 7, baseline")
+        yield Figure("accuracy", task, system, None, "clean", value, value, "Table 7")
+    yield Figure("accuracy", "SST-2", GEMINI, None, "clean", 0.904, 0.904, "Text")
+    yield Figure("accuracy", "SST-2", GEMINI, None, "babble@0dB", 0.802, 0.802, "Text")
 
 
 def _drops() -> Iterable[Figure]:
-    yield Figure("drop", "SST-2", "Cascade-S", None, "babble@0dB", 0.026, 0.026, "text")
+    yield Figure("drop", "SST-2", "Cascade-S", None, "babble@0dB", 0.026, 0.026, "Text")
     for task in ("AG News", "CommonsenseQA"):
-        yield Figure("drop", task, "Cascade-S", None, "babble@0dB", 0.005, 0.042, "text, range over tasks")
+        yield Figure("drop", task, "Cascade-S", None, "babble@0dB", 0.005, 0.042, "Text", over="tasks")
     for task in ("AG News", "SST-2", "CommonsenseQA"):
         for system in SYSTEMS.values():
-            yield Figure("drop", task, system, None, "babble@0dB", 0.039, 0.127, "text, range over systems and tasks")
+            yield Figure("drop", task, system, None, "babble@0dB", 0.039, 0.127, "Text", over="systems and tasks")
 
 
-FIGURES: tuple[Figure, ...] = (*_kappas(), *_overlaps(), *_accuracies(), *_drops())
+def _inside() -> Iterable[Figure]:
+    for system, layers in {"Ultravox": {0: 0.03, 31: 0.20}, "Qwen2-Audio": {0: 0.50, 31: 0.29}}.items():
+        for layer, value in layers.items():
+            yield Figure("ctc probe", ANY, system, None, "clean", value, value, "Table 4", layer)
+        yield Figure("pitch probe", ANY, system, None, "clean", 0.29, 1.0, "Table 4", over="layers")
+    for system, layer, value in (("Ultravox", 31, 0.342), ("Qwen2-Audio", 28, 0.226)):
+        yield Figure("lens precision", ANY, system, None, "clean", value, value, "Table 5", layer)
+    for task, value in (("AG News", 0.943), ("SST-2", 0.14), ("CommonsenseQA", 0.25)):
+        yield Figure("implicit kappa", task, "Ultravox", None, "clean", value, value, "Table 6", 31)
+    yield Figure("implicit cascade kappa", "AG News", "Ultravox", None, "clean", 0.933, 0.933, "Table 6")
+    erased: Mapping[str, Mapping[str, tuple[float | None, float | None]]] = {
+        "Ultravox": {
+            "proxy": (0.0, 0.0), "ctc": (0.09, None), "bag": (0.059, None), "random": (0.789, 0.846),
+            "acoustic": (0.70, 0.704),
+        },
+        "Qwen2-Audio": {
+            "proxy": (0.0, 0.0), "bag": (0.201, None), "random": (0.74, 0.795), "acoustic": (0.751, 0.791),
+        },
+    }  # fmt: skip
+    for system, concepts in erased.items():
+        for concept, values in concepts.items():
+            for task, found in zip(("AG News", "SST-2"), values, strict=True):
+                if found is not None:
+                    yield Figure("accuracy erased", task, system, None, concept, found, found, "Table 7")
+
+
+FIGURES: tuple[Figure, ...] = (*_kappas(), *_overlaps(), *_accuracies(), *_drops(), *_inside())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,33 +167,38 @@ class Beside:
 def beside_the_paper(
     arms: Mapping[str, str | None],
     tasks: Mapping[str, str],
-    ours: Callable[[str, str, str, str | None, str], Ours | None],
+    ours: Callable[[Figure, str, str, str | None], Ours | None],
     figures: Sequence[Figure] = FIGURES,
 ) -> tuple[Beside, ...]:
     """The paper's figures with ours, in the paper's order.
 
     arms: our arm → the paper's name of it (`paper_name`), None for any other. tasks: our task → the data set it is of.
-    ours: (quantity, task, left arm, right arm or None, condition) → our figure, or None where there is none. Figures
+    ours: (figure, our task or ANY, left arm, right arm or None) → our figure, or None where there is none. Figures
     whose models or data the study has not got are there with the reason: "not compared: …".
     """
     arm_of = {paper: name for name, paper in reversed(list(arms.items())) if paper}
-    task_of = {TASKS[dataset]: name for name, dataset in tasks.items() if dataset in TASKS}
-    found = []
-    for figure in figures:
-        absent = [name for name in (figure.left, figure.right) if name is not None and name not in arm_of]
-        if figure.task not in task_of:
-            why = f"not compared: {figure.task} is not among the tasks"
-        elif absent:
-            why = f"not compared: no arm is the paper's {' nor '.join(absent)}"
-        else:
-            right = arm_of[figure.right] if figure.right is not None else None
-            own = ours(figure.quantity, task_of[figure.task], arm_of[figure.left], right, figure.condition)
-            if own is not None:
-                found.append(Beside(figure, own, figure.low <= own.high and figure.high >= own.low, ""))
-                continue
-            why = f"not compared: {figure.quantity} under {figure.condition} is not in this run"
-        found.append(Beside(figure, None, None, why))
-    return tuple(found)
+    task_of = {TASKS[dataset]: name for name, dataset in tasks.items() if dataset in TASKS} | {ANY: ANY}
+    return tuple(_beside(figure, arm_of, task_of, ours) for figure in figures)
+
+
+def _beside(
+    figure: Figure,
+    arm_of: Mapping[str, str],
+    task_of: Mapping[str, str],
+    ours: Callable[[Figure, str, str, str | None], Ours | None],
+) -> Beside:
+    names = [name for name in (figure.left, figure.right) if name is not None]
+    if gone := [name for name in names if name in GONE]:
+        return Beside(figure, None, None, f"not compared: {gone[0]}: {GONE[gone[0]]}")
+    if figure.task not in task_of:
+        return Beside(figure, None, None, f"not compared: the paper's {figure.task} is not among the tasks")
+    if absent := [name for name in names if name not in arm_of]:
+        return Beside(figure, None, None, f"not compared: no arm is the paper's {' nor its '.join(absent)}")
+    right = None if figure.right is None else arm_of[figure.right]
+    own = ours(figure, task_of[figure.task], arm_of[figure.left], right)
+    if own is None:
+        return Beside(figure, None, None, "not compared: this run has no such figure")
+    return Beside(figure, own, figure.low <= own.high and figure.high >= own.low, "")
 
 
 def paper_name(speech: str | None, asr: str | None, llm: str | None) -> str | None:
@@ -162,15 +206,3 @@ def paper_name(speech: str | None, asr: str | None, llm: str | None) -> str | No
     if speech is not None:
         return SYSTEMS.get(speech)
     return CASCADES.get((asr or "", llm or ""))
-
-
-def rows(found: Sequence[Beside]) -> tuple[tuple[str, ...], ...]:
-    """A table: quantity, task, arms, condition, the paper's, ours with its interval, whether it lies in it, where."""
-    made = []
-    for one in found:
-        figure = one.figure
-        arms = figure.left if figure.right is None else f"{figure.left} and {figure.right}"
-        own = one.why if one.ours is None else f"{one.ours.value:.2f} ({one.ours.low:.2f}–{one.ours.high:.2f})"
-        inside = "" if one.inside is None else "yes" if one.inside else "no"
-        made.append((figure.quantity, figure.task, arms, figure.condition, str(figure), own, inside, figure.where))
-    return tuple(made)
