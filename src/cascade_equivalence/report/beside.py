@@ -12,15 +12,15 @@ from cascade_equivalence.study.beside import beside
 from cascade_equivalence.study.published import ANY, Beside, Figure
 from cascade_equivalence.study.results import Results
 
-COLUMNS = ("Figure of", "Task", "Arms", "Condition", "Paper", "Ours", "Paper\u2019s within ours")
+COLUMNS = ("Figure of", "Task", "Arms", "Condition", "Paper", "Ours", "Paper's within ours")
 NOTE = (
-    "Published figures of arXiv\u00a02602.17598 where models (by their repository on the hub) and data set are the "
-    "paper\u2019s, ours with 95\u00a0% intervals. Which items, voice, prompts and noise recordings the paper used is not "
-    "known, so a figure outside ours can have other reasons than the models. Its Tables 2 and 3 and Figures 3 to 6 were "
-    "not to be had."
+    "Published figures of arXiv 2602.17598 where models (by their repository on the hub) and data set are the paper's, "
+    "ours with 95 % intervals. Which items, voice, prompts and noise recordings the paper used is not known, so a "
+    "figure outside ours can have other reasons than the models. Its Tables 2 and 3 and Figures 3 to 6 were not to be "
+    "had."
 )
 TITLES = {
-    "Figure 1": "Figure 1: \u03ba with the cascade",
+    "Figure 1": "Figure 1: κ with the cascade",
     "Figure 2": "Figure 2: shared mistakes",
     "Table 4": "Table 4: probes",
     "Table 5": "Table 5: logit lens",
@@ -29,15 +29,15 @@ TITLES = {
     "Text": "In its text: ceiling and noise",
 }
 QUANTITIES = {
-    "kappa": "\u03ba",
+    "kappa": "κ",
     "error overlap": "error overlap",
     "accuracy": "accuracy, %",
     "drop": "loss against clean, points",
-    "ctc probe": "CTC probe, 1 \u2212 CER",
-    "pitch probe": "pitch probe, R\u00b2",
+    "ctc probe": "CTC probe, 1 − CER",
+    "pitch probe": "pitch probe, R²",
     "lens precision": "lens precision",
-    "implicit kappa": "\u03ba_impl",
-    "implicit cascade kappa": "\u03ba_casc",
+    "implicit kappa": "κ_impl",
+    "implicit cascade kappa": "κ_casc",
     "accuracy erased": "accuracy, generated, %",
 }
 ERASED = {"proxy": "text (proxy)", "ctc": "text (CTC)", "bag": "text (bag)"}
