@@ -3,16 +3,25 @@
 #
 #   scripts/wheel.sh             the light installation: version, agree, plan, init; no torch
 #   scripts/wheel.sh --models    then with the extra [models]: a small run (torch: a large download)
-. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-prepare test
+#
+# PYTHON names an interpreter that has the package `build`; without it .venv is prepared for that.
+if [ -n "${PYTHON:-}" ]; then
+  set -eu
+  cd "$(dirname "${BASH_SOURCE[0]}")/.."
+  builder=$PYTHON
+else
+  . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+  prepare test
+  builder=$PWD/.venv/bin/python
+fi
 root=$PWD
 rm -rf dist
-.venv/bin/python -m build --outdir dist . >/dev/null
+"$builder" -m build --outdir dist . >/dev/null
 ls -l dist
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-"$python" -m venv "$folder/bare"
+"$builder" -m venv "$folder/bare"
 cd "$folder"
 unset PYTHONPATH
 pip=(bare/bin/python -m pip install --quiet --disable-pip-version-check -c "$root/constraints.txt")

@@ -20,14 +20,14 @@ def print_account(account: Account, console: Console) -> None:
         licence = one.licence + (", asks for consent" if one.gated else "")
         revision = (one.revision or "-")[:12]
         fetched.add_row(one.kind, one.name, gb(one.gb), "yes" if one.cached else "no", revision, licence, one.source)
-    console.print(fetched)
+    if account.downloads:
+        console.print(fetched)
     for one in account.downloads:
         if one.note:
             console.print(f"{one.name}: {one.note}", markup=False, highlight=False, soft_wrap=True)
     memory = ", ".join(f"{one.name} {gb(one.gb)}" for one in account.loaded)
-    console.print(
-        f"{account.fetch_gb:.1f} GB to fetch; in memory, GB: {memory}", markup=False, highlight=False, soft_wrap=True
-    )
+    held = f"; in memory, GB: {memory}" if memory else ", and no model to load"
+    console.print(f"{account.fetch_gb:.1f} GB to fetch{held}", markup=False, highlight=False, soft_wrap=True)
     tasks = Table("task", "items", "conditions", "texts to speak", "sound", title="tasks", title_justify="left")
     for task in account.tasks:
         tasks.add_row(task.name, f"{task.items:,}", str(task.conditions), f"{task.to_speak:,}", duration(task.sound))
@@ -36,7 +36,9 @@ def print_account(account: Account, console: Console) -> None:
     for arm in account.arms:
         arms.add_row(arm.arm, f"{arm.trials:,}", "not known" if arm.seconds is None else duration(arm.seconds))
     console.print(arms)
-    told = [f"{count:,} requests to {host}" for host, count in account.requests]
+    told = [
+        f"at least {count:,} requests to {host}; those of the checks come on top" for host, count in account.requests
+    ]
     told += [*account.notes, *(f"missing: {one}" for one in account.missing)]
     told += [] if account.can_start else ["this study cannot start here"]
     for line in told:
