@@ -1,6 +1,8 @@
-# Sourced by the other scripts: makes .venv, and fills it when what it is made from has changed.
+# Sourced by the other scripts: makes .venv, and fills it when what it is made from has changed. CEQ_BIN names the bin
+# folder of an environment that is ready, which is then used as it is.
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bin="${CEQ_BIN:-$PWD/.venv/bin}"
 
 # The first interpreter of a version the package supports.
 for python in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
@@ -14,6 +16,7 @@ fi
 
 # prepare EXTRA: installs the project with an extra into .venv.
 prepare() {
+  if [ -n "${CEQ_BIN:-}" ]; then return; fi
   local stamp wanted
   stamp=".venv/.filled-$1"
   wanted=$(cat pyproject.toml constraints.txt | cksum)

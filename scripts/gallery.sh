@@ -8,7 +8,7 @@ limit=${1:+--limit $1}
 for study in pocket docs/gallery/noise.yaml docs/gallery/voice.yaml; do
   name=$(basename "$study" .yaml)
   # shellcheck disable=SC2086 # no limit, no words
-  .venv/bin/ceq run "$study" $limit --out "runs/gallery-$name${1:+-$1}"
+  "$bin/ceq" run "$study" $limit --out "runs/gallery-$name${1:+-$1}"
   cp "runs/gallery-$name${1:+-$1}/report.html" "build/gallery/$name.html"
 done
 ls -sh build/gallery

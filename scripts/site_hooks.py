@@ -69,7 +69,7 @@ def _link(found: re.Match[str], source: str) -> str:
 
 def _help() -> str:
     """What `ceq COMMAND --help` prints, at a width that a page has."""
-    os.environ["COLUMNS"] = "100"
+    os.environ["COLUMNS"] = "90"
     from argparse import _SubParsersAction
 
     from cascade_equivalence.cli import parser

@@ -2,4 +2,4 @@
 # Sets everything up in .venv and runs the pocket study (or any other: arguments go to `ceq run`).
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 prepare models
-exec .venv/bin/ceq run "$@"
+exec "$bin/ceq" run "$@"

@@ -15,7 +15,7 @@ from .blocks import ROOT, TEXTS
 
 @pytest.mark.slow
 def test_the_wheel_installs_and_works_by_itself() -> None:
-    script, env = ROOT / "scripts" / "wheel.sh", os.environ | {"PYTHON": sys.executable}
+    script, env = ROOT / "scripts" / "wheel.sh", os.environ | {"CEQ_BIN": str(Path(sys.executable).parent)}
     done = subprocess.run(["bash", script], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ceq 0.1.0" in done.stdout and "accuracy" in done.stdout
