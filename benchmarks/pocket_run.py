@@ -35,7 +35,8 @@ from cascade_equivalence.run.progress import Silent
 from cascade_equivalence.run.run import open_run
 from cascade_equivalence.run.work import Work, do
 from cascade_equivalence.study.build import build_plan
-from cascade_equivalence.study.spec import load_study, narrow
+from cascade_equivalence.study.narrow import narrow
+from cascade_equivalence.study.spec import load_study
 from cascade_equivalence.systems.whisper import Whisper
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.task import Task

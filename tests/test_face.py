@@ -145,9 +145,9 @@ def test_facts_are_needed_and_plain() -> None:
 
 
 def loudness(clips: Any, llm: Any) -> list[torch.Tensor]:
-    return [
-        llm.embed(llm.encode(f" {'good' if np.std(c.samples) > 0.07 else 'bad'} {np.std(c.samples)}")) for c in clips
-    ]
+    """Loud or not, in the middle of the shipped clips' levels."""
+    said = {True: " I love it, a wonderful day.", False: " I hate it, this is awful."}
+    return [llm.embed(llm.encode(said[bool(np.std(c.samples) > 0.0615)])) for c in clips]
 
 
 @pytest.mark.slow
@@ -164,6 +164,7 @@ def test_a_study_of_ones_own_speech_llm_and_its_answers(tmp_path: Path) -> None:
         "checks": {"repeats": 4, "latency": 2},
     }
     results = ceq.run_study(study, tmp_path / "run", own={"mine": mine}, limit=24)
+    assert results.hearing is not None and results.hearing["mine"].passed, results.failures
     table = results.answers()
     assert len(table) == 24 * 4
     again = ceq.load_results(tmp_path / "run").answers()
@@ -176,5 +177,5 @@ def test_a_study_of_ones_own_speech_llm_and_its_answers(tmp_path: Path) -> None:
     assert frame[frame.arm == "cascade-s"].wer.mean() < 0.3
     row = table[0]
     assert row.scores is not None and set(row.scores) == {"positive", "negative"}
-    pair = next(c for c in results.comparisons if (c.left, c.right) == ("mine", "cascade-s") and not c.pooled)
+    pair = next(c for c in results.comparisons if (c.left, c.right) == ("mine", "cascade-s"))
     assert pair.pair.kappa.high is not None and pair.pair.kappa.high < 0.8

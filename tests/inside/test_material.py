@@ -17,7 +17,8 @@ from cascade_equivalence.inside.material import (
 from cascade_equivalence.inside.settings import MechanismSpec
 from cascade_equivalence.run.plan import Plan
 from cascade_equivalence.study.build import build_plan
-from cascade_equivalence.study.spec import Study, load_study, narrow
+from cascade_equivalence.study.narrow import narrow
+from cascade_equivalence.study.spec import Study, load_study
 from cascade_equivalence.systems.planted import deaf
 
 

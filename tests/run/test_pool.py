@@ -19,7 +19,8 @@ from cascade_equivalence.run.plan import LocalModel, Plan, SpeechModel
 from cascade_equivalence.run.pool import WORTH_LOADING, Pool, choose
 from cascade_equivalence.run.workers import Processes, pickled, placed
 from cascade_equivalence.study.build import build_plan
-from cascade_equivalence.study.spec import load_study, narrow
+from cascade_equivalence.study.narrow import narrow
+from cascade_equivalence.study.spec import load_study
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.planted import deaf, disguised, flipped, loudness
 from tests.models import whisper

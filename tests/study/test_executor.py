@@ -12,8 +12,9 @@ from cascade_equivalence.run.journal import Journal
 from cascade_equivalence.study.build import build_plan
 from cascade_equivalence.study.executor import ExecutorSpec, executor_of
 from cascade_equivalence.study.memory import at_once, refuse_too_large
+from cascade_equivalence.study.narrow import narrow
 from cascade_equivalence.study.record import refuse_another, weight_bytes
-from cascade_equivalence.study.spec import Study, load_study, narrow
+from cascade_equivalence.study.spec import Study, load_study
 
 
 def study(**keys: Any) -> Study:

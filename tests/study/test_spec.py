@@ -12,7 +12,8 @@ import yaml
 from cascade_equivalence.audio.condition import parse_condition
 from cascade_equivalence.errors import UsageError
 from cascade_equivalence.study.build import build_tasks
-from cascade_equivalence.study.spec import PRESETS, Of, Study, TaskSpec, load_study, narrow
+from cascade_equivalence.study.narrow import narrow
+from cascade_equivalence.study.spec import PRESETS, Of, Study, TaskSpec, load_study
 from cascade_equivalence.study.tasks import dataset_of
 
 MODELS = {"llm": {"id": "smollm2-135m"}, "asr": {"id": "whisper-base"}, "ctc": {"id": "pocket-ctc"}}

@@ -44,3 +44,14 @@ def write(directory: Path, full: bool = False) -> int:
     for failure in results.failures:
         Console(stderr=True).print(f"FAILED: {failure}", markup=False, highlight=False)
     return 1 if results.failures else 0
+
+
+def look(directory: Path) -> str:
+    """Write `report.html` of a run that goes on; returns what it says so far, in one line."""
+    from cascade_equivalence.report.head import head
+    from cascade_equivalence.report.html import write_html
+    from cascade_equivalence.study.results import analyse
+
+    results = analyse(directory)
+    path = write_html(results, directory)
+    return f"so far: {head(results).headline} (first look: {path})"

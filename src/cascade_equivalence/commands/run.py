@@ -38,17 +38,18 @@ def main(args: argparse.Namespace) -> int:
     reporter = ConsoleReporter(Console(stderr=True))
     reporter.say(f"reading study '{args.study}'")
 
-    from cascade_equivalence.commands.report import write
+    from cascade_equivalence.commands.report import look, write
     from cascade_equivalence.errors import UsageError
     from cascade_equivalence.report.account import first_lines, print_account
     from cascade_equivalence.study.account import account_of
-    from cascade_equivalence.study.machine import look
-    from cascade_equivalence.study.spec import first_look, load_study, narrow
+    from cascade_equivalence.study.machine import look as machine
+    from cascade_equivalence.study.narrow import first_look, narrow
+    from cascade_equivalence.study.spec import load_study
 
     study, base = load_study(args.study, limit=args.limit)
     study = narrow(study, _names(args.arms), _names(args.tasks))
     study = first_look(study, args.limit) if args.limit else study
-    account = account_of(study, base, look())
+    account = account_of(study, base, machine())
     if args.dry_run:
         print_account(account, Console())
         return 0 if account.can_start else 2
@@ -60,7 +61,7 @@ def main(args: argparse.Namespace) -> int:
     from cascade_equivalence.study.go import run_plan
 
     try:
-        missing = run_plan(study, base, directory, reporter, replacing=args.replace)
+        missing = run_plan(study, base, directory, reporter, None, args.replace, lambda: reporter.say(look(directory)))
     except KeyboardInterrupt:
         reporter.say(
             f"stopped; what was answered is saved in {directory}. The same command goes on from there; "

@@ -15,11 +15,13 @@ from cascade_equivalence.errors import AudioError
 from cascade_equivalence.run.accounts import accounts
 from cascade_equivalence.run.answers import Labels, batches, calibrated
 from cascade_equivalence.run.batching import chunks
-from cascade_equivalence.run.forecast import forecast, in_words
+from cascade_equivalence.run.forecast import Expected, forecast, in_words
+from cascade_equivalence.run.glance import ITEMS, WORTH_S, glance
 from cascade_equivalence.run.hearing import hearing_fact, hearing_key, hearing_questions
 from cascade_equivalence.run.journal import AnswerRow, ClipRow, ReplyRow, Row, TranscriptRow
 from cascade_equivalence.run.latency import WARM_UP, latency_fact, latency_key, latency_questions
 from cascade_equivalence.run.plan import ArmPlan, Plan
+from cascade_equivalence.run.progress import Within
 from cascade_equivalence.run.questions import Question, Stimuli, clip_key, of_calibration, of_trials
 from cascade_equivalence.run.repeats import other_size, repeat_fact, repeat_key, repeat_questions
 from cascade_equivalence.run.run import Run
@@ -70,28 +72,41 @@ class Asked:
         return [q for q in (*self.hearing, *self.repeats) if q.anew]
 
 
-def execute(run: Run) -> int:
+def execute(run: Run, first: Callable[[], None] | None = None) -> int:
     """Do what the journal lacks. Returns how many answers are still missing: those that were asked for in vain.
 
-    Raises `RunError`, `AudioError` or `ModelError`; what was committed before stays, and the same call goes on from
-    there.
+    first: called when a first look (`run.glance`) is in the journal, in a run that takes minutes. Raises `RunError`,
+    `AudioError` or `ModelError`; what was committed before stays, and the same call goes on from there.
     """
     plan = run.plan
     run.journal.put_fact("environment", environment())
-    everything = Asked.of(plan, plan.arms)
-    questions = everything.all()
+    questions = Asked.of(plan, plan.arms).all()
     expected = forecast(run, questions)
+    look = replace(run, plan=glance(plan)) if first and sum(s.seconds for s in expected) > WORTH_S else None
+    ahead = forecast(look, Asked.of(look.plan, plan.arms).all()) if look else []
     run.reporter.say(in_words(expected))
-    run.reporter.expect([(stage.stage, stage.seconds) for stage in expected])
+    looking = [Expected(f"first look: {ITEMS} items a task", 1, sum(s.seconds for s in ahead))] if ahead else []
+    run.reporter.expect([(stage.stage, stage.seconds) for stage in (*expected[:1], *looking, *expected[1:])])
     make_clips(run, questions)
     for line in accounts(run, questions):
         run.reporter.say(line)
-    for asr in dict.fromkeys(arm.asr for arm in plan.arms if arm.asr):
-        transcribe(run, asr, everything)
-    missing = sum(answer(run, arms) for arms in groups(plan))
+    if look and looking:
+        total = sum(stage.pieces for stage in ahead)
+        with run.reporter.stage(looking[0].stage, total, 0) as bar:
+            _carry_out(replace(look, reporter=Within(bar)))
+        first()
+    missing = _carry_out(run)
     for tally in run.models.tallies.values():
         run.reporter.say(tally.words())
     return missing
+
+
+def _carry_out(run: Run) -> int:
+    """Transcripts, then what is asked of the arms; returns how many answers are missing."""
+    asked = Asked.of(run.plan, run.plan.arms)
+    for asr in dict.fromkeys(arm.asr for arm in run.plan.arms if arm.asr):
+        transcribe(run, asr, asked)
+    return sum(answer(run, arms) for arms in groups(run.plan))
 
 
 def calibrate(run: Run, arms: Sequence[ArmPlan]) -> None:
@@ -214,7 +229,7 @@ def _conclude(run: Run, arms: Sequence[ArmPlan], labels: Labels) -> None:
             if key is None or journal.fact(key) is not None:
                 continue
             asked = [q for found in questions(plan, arm).values() for q in found]
-            if not all(labels.stimuli.ready(q) for q in asked):
+            if not asked or not all(labels.stimuli.ready(q) for q in asked):
                 continue
             replies = journal.rows(ReplyRow, {labels.stimuli.reply_key(q) for q in asked})
             if (fact := made(plan, arm, labels, replies)) is not None:
@@ -225,12 +240,12 @@ def _ask_one_by_one(run: Run, arms: Sequence[ArmPlan], stimuli: Stimuli) -> None
     """Single requests, the arms in turn, so that what slows the machine for a while slows all of them."""
     plan, journal = run.plan, run.journal
     todo = [arm for arm in arms if journal.fact(latency_key(plan, arm)) is None]
-    todo = [arm for arm in todo if all(stimuli.ready(q) for q in latency_questions(plan, arm))]
-    by_arm = [latency_questions(plan, arm) for arm in todo]
+    by_arm = [asked for arm in todo if (asked := latency_questions(plan, arm)) and all(map(stimuli.ready, asked))]
     turns = [asked[i] for i in range(max(map(len, by_arm), default=0)) for asked in by_arm if i < len(asked)]
     work = [replace(batch, asker=q.arm.name) for q in turns for batch in batches([q], stimuli, 1)]
     _do(run, "single requests", work, len(work), in_turn=True)
-    for arm, asked in zip(todo, by_arm, strict=True):
+    for asked in by_arm:
+        arm = asked[0].arm
         replies = journal.rows(ReplyRow, {stimuli.reply_key(q) for q in asked})
         if (fact := latency_fact(plan, arm, stimuli, replies)) is not None:
             journal.put_fact(latency_key(plan, arm), fact)

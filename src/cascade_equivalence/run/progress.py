@@ -148,6 +148,24 @@ class ConsoleReporter:
             self._clock.leave()
 
 
+class Within:
+    """Work inside a stage: nothing is said of it, it moves the stage on."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def say(self, message: str) -> None:
+        """Nothing."""
+
+    def expect(self, stages: Sequence[tuple[str, float]]) -> None:
+        """Nothing."""
+
+    @contextmanager
+    def stage(self, name: str, total: int, done: int) -> Iterator[Stage]:
+        """The stage around it."""
+        yield self._stage
+
+
 class Silent:
     """Says nothing."""
 

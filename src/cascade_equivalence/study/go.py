@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from cascade_equivalence.run.run import open_run
 from cascade_equivalence.study.build import build_plan, build_tasks
 from cascade_equivalence.study.executor import executor_of, kind_of
 from cascade_equivalence.study.memory import refuse_too_large
+from cascade_equivalence.study.narrow import narrow
 from cascade_equivalence.study.record import record
 from cascade_equivalence.study.results import Results, analyse
-from cascade_equivalence.study.spec import Study, load_study, narrow
+from cascade_equivalence.study.spec import Study, load_study
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
 
 
@@ -25,11 +26,13 @@ def run_plan(
     reporter: Reporter,
     own: Mapping[str, OwnSpeechLLM] | None = None,
     replacing: bool = False,
+    first: Callable[[], None] | None = None,
 ) -> int:
     """Carry a study out in a directory, or go on where it stopped; returns how many answers are still missing.
 
     base: where the study's relative paths start. own: speech LLMs made in Python. replacing: the directory may hold
-    another study. Raises what `build_plan`, `record`, `execute` and `analyse` raise.
+    another study. first: called when a first look at a few items is in the journal of a run that takes minutes. Raises
+    what `build_plan`, `record`, `execute` and `analyse` raise.
     """
     # A study that cannot be read is refused before any model is fetched.
     build_tasks(study, base, reporter.say)
@@ -37,7 +40,7 @@ def run_plan(
     refuse_too_large(plan, study.memory)
     with open_run(directory, plan, reporter, executor_of(study.executor, reporter.say)) as run:
         record(study, plan, run.journal, replacing)
-        missing = execute(run)
+        missing = execute(run, first)
         # What workers hold in memory is free for the analyses, which load models here.
         run.executor.close()
         if set(study.analyses) - {"agreement"}:

@@ -17,6 +17,7 @@ import torch
 
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.systems.head import Head
+from cascade_equivalence.systems.linear import by_onednn
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.templates import adopt_template
 
@@ -73,6 +74,7 @@ class Backbone:
 
     def __init__(self, name: str, model: Any, tokenizer: Any) -> None:
         self.model: Any = model.eval()
+        by_onednn(self.model)
         self.tokenizer: Any = tokenizer
         self.name = name
         self.device = next(model.parameters()).device

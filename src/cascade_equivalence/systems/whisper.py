@@ -16,6 +16,7 @@ import torch
 
 from cascade_equivalence.audio.clip import RATE, Clip, Samples
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.systems.linear import by_onednn
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.speech.encoder import encoder_states
 from cascade_equivalence.systems.system import Transcript
@@ -55,6 +56,7 @@ class Whisper:
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(f"ASR '{name}' cannot be loaded from {directory}: {error}") from None
         self._model: Any = model.to(placement.device).eval()
+        by_onednn(self._model)
         self._placement = placement
         self._padding: Padding = padding
         decoding = self._model.generation_config

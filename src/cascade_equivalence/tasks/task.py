@@ -113,7 +113,7 @@ def load_task(
     if worded.kind != "open" and any(len(item.choices) < 2 for item in items):
         short = next(item.id for item in items if len(item.choices) < 2)
         raise UsageError(f"{path}: item '{short}' has fewer than two choices, task '{name}' needs them")
-    return Task(name, worded, _balanced(items, limit), dev)
+    return Task(name, worded, balanced(items, limit), dev)
 
 
 def _shipped_dev(form: str, item: Item) -> tuple[Item, ...]:
@@ -198,7 +198,7 @@ def _fits(path: Path, form: Form, rows: tuple[Item, ...]) -> None:
         raise UsageError(f"{path}: form '{form.name}' has one label set, and the items have several lists of choices")
 
 
-def _balanced(items: tuple[Item, ...], limit: int | None) -> tuple[Item, ...]:
+def balanced(items: tuple[Item, ...], limit: int | None) -> tuple[Item, ...]:
     """The first `limit` items, taken in turn from each label's items in manifest order."""
     if limit is None or limit >= len(items):
         return items

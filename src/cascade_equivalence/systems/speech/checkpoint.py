@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.systems.backbone import Backbone
+from cascade_equivalence.systems.linear import by_onednn
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.templates import adopt_template
 from cascade_equivalence.systems.tensors import Tensor as Stored
@@ -154,7 +155,9 @@ def from_pretrained(architecture: str, name: str, directory: Path, placement: Pl
         except _UNREADABLE as error:
             raise ModelError(f"speech LLM '{name}' cannot be loaded from {directory}: {error}") from None
     _complain_of(directory, info)
-    return model.to(placement.device).eval()
+    model = model.to(placement.device).eval()
+    by_onednn(model)
+    return model
 
 
 def _complain_of(directory: Path, info: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from cascade_equivalence.audio.clip import RATE, Clip
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.systems.linear import by_onednn
 from cascade_equivalence.systems.loading import Placement
 
 FRAME = 320
@@ -27,6 +28,7 @@ class Tower(torch.nn.Module):
     def __init__(self, encoder: Any) -> None:
         super().__init__()
         self.encoder = encoder
+        by_onednn(encoder)
 
     def forward(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """See `encoder_states`."""

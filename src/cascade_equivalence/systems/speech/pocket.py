@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from cascade_equivalence.audio.clip import Clip
 from cascade_equivalence.systems.backbone import Backbone
+from cascade_equivalence.systems.linear import by_onednn
 from cascade_equivalence.systems.speech.encoder import WhisperEncoder
 from cascade_equivalence.systems.speech.joint import search
 from cascade_equivalence.systems.whisper import split
@@ -189,6 +190,7 @@ class PocketEars:
     def __init__(self, encoder: WhisperEncoder, connector: CtcConnector | FrameConnector, backbone: Backbone) -> None:
         self.encoder = encoder
         self.connector = connector.eval()
+        by_onednn(self.connector)
         self._backbone = backbone
         self.reader = backbone.at(encoder.tower.encoder.dtype) if isinstance(connector, CtcConnector) else backbone
 

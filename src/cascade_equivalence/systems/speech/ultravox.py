@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from cascade_equivalence.audio.clip import RATE, Clip
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.systems.backbone import Backbone
+from cascade_equivalence.systems.linear import by_onednn
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.speech.adapter import Adapter, Family, Parts, Wanted
 from cascade_equivalence.systems.speech.checkpoint import account, fill, load_tokenizer, read_tensors, stored, width_of
@@ -97,6 +98,7 @@ class UltravoxEars:
     def __init__(self, tower: Tower, features: Any, projector: UltravoxProjector, stack: int) -> None:
         self.tower = tower
         self.projector = projector.eval()
+        by_onednn(self.projector)
         self._features = features
         self._stack = stack
         self._window = 2 * int(tower.encoder.embed_positions.weight.shape[0])
