@@ -1,4 +1,4 @@
-"""The code blocks of README, CONTRIBUTING and docs. `python -m tests.documents.blocks` counts them."""
+"""The code blocks of all that is a page of the site. `python -m tests.documents.blocks` counts them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+PACKAGE = ROOT / "src" / "cascade_equivalence"
+FILES = (
+    *(
+        ROOT / name
+        for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "THIRD_PARTY.md", "benchmarks/RESULTS.md")
+    ),
+    PACKAGE / "pocket" / "weights" / "CARD.md",
+    PACKAGE / "tasks" / "corpus" / "CARD.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+)
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in FILES}
 _BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```[ ]*$", re.M | re.S)
 MODELS = "run_study"

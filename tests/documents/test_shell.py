@@ -17,7 +17,7 @@ from cascade_equivalence.tasks.task import corpus_dir
 
 from .blocks import BLOCKS, ROOT, TEXTS, Block, commands, of
 
-ELSEWHERE = {"srun", "ssh", "rsync", "hf", "cp", "python", "ray", "kubectl", "sbatch"}
+ELSEWHERE = {"srun", "ssh", "rsync", "hf", "cp", "python", "ray", "kubectl", "sbatch", "apt"}
 """Programs of others: their commands are only parsed."""
 EPILOGS = [
     (name, line.strip())
