@@ -116,6 +116,8 @@ def test_commands_parse_and_what_they_name_exists(block: Block, tmp_path: Path) 
                 args = parser().parse_args(rest)
                 study = getattr(args, "study", None) if rest[0] == "run" else None
                 assert study is None or study in PRESETS or study.endswith(".yaml"), words
+            case ["source", path]:
+                assert path == ".venv/bin/activate"
             case ["bash", path, *_]:
                 assert (ROOT / path).is_file(), words
                 subprocess.run(["bash", "-n", ROOT / path], check=True)
