@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from cascade_equivalence.agreement import compare as compare_codes
 from cascade_equivalence.audio.clip import Clip
 from cascade_equivalence.errors import ModelError, UsageError
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
+from cascade_equivalence.tasks.task import corpus_dir
 from tests.models import backbone
 
 WORDS = np.array(["yes", "no", "maybe"])
@@ -148,6 +150,23 @@ def loudness(clips: Any, llm: Any) -> list[torch.Tensor]:
     """Loud or not, in the middle of the shipped clips' levels."""
     said = {True: " I love it, a wonderful day.", False: " I hate it, this is awful."}
     return [llm.embed(llm.encode(said[bool(np.std(c.samples) > 0.0615)])) for c in clips]
+
+
+def test_a_study_narrowed_in_python_is_the_one_that_the_command_narrows(tmp_path: Path) -> None:
+    from cascade_equivalence.cli import main
+
+    items = (corpus_dir() / "topic.jsonl").read_text(encoding="utf-8").splitlines()
+    said = [{"id": json.loads(item)["id"], "prediction": json.loads(item)["label"]} for item in items]
+    (tmp_path / "said.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in said), encoding="utf-8")
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        "tasks: [topic]\nmodels: {}\nanswer: generate\nanalyses: [agreement, lens]\n"
+        "arms: {mine: {speech_llm: {predictions: said.jsonl}}}\n",
+        encoding="utf-8",
+    )
+    assert main(["run", str(study), "--limit", "8", "--out", str(tmp_path / "run")]) == 0
+    # Another study would be refused there.
+    assert len(ceq.run_study(study, tmp_path / "run", limit=8).answers()) == 8
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from cascade_equivalence.run.run import open_run
 from cascade_equivalence.study.build import build_plan, build_tasks
 from cascade_equivalence.study.executor import executor_of, kind_of
 from cascade_equivalence.study.memory import refuse_too_large
-from cascade_equivalence.study.narrow import narrow
+from cascade_equivalence.study.narrow import first_look, narrow
 from cascade_equivalence.study.record import record
 from cascade_equivalence.study.results import Results, analyse
 from cascade_equivalence.study.spec import Study, load_study
@@ -66,14 +66,16 @@ def run_study(
 
     source: a study file or a preset's name, the keys of such a file, or a `Study`. own: speech LLMs made in Python
     (`SpeechLLM.hearing`), by the name that arms give as `speech_llm`. limit, arms, tasks: narrow the study, as
-    `ceq run` does. base: where relative paths start (default: the study file's directory, else the current one).
-    replace: `out` may hold another study. reporter: where progress goes (default: nowhere). Raises the errors of
-    `errors.py`, each with its cure; what was done before stays, and the same call goes on from there.
+    `ceq run` does: a limit also makes the checks smaller and leaves out analyses of the inside. base: where relative
+    paths start (default: the study file's directory, else the current one). replace: `out` may hold another study.
+    reporter: where progress goes (default: nowhere). Raises the errors of `errors.py`, each with its cure; what was
+    done before stays, and the same call goes on from there.
     """
     study, start = (source, Path.cwd()) if isinstance(source, Study) else load_study(source)
     if limit is not None:
         study = study.model_copy(update={"limit": limit})
     study = narrow(study, None if arms is None else list(arms), None if tasks is None else list(tasks))
+    study = study if limit is None else first_look(study, limit)
     run_plan(study, start if base is None else Path(base), Path(out), reporter or Silent(), own, replace)
     return analyse(Path(out))
 
