@@ -16,6 +16,7 @@ import torch
 
 from cascade_equivalence.audio.clip import RATE, Clip, Samples
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.systems import attention
 from cascade_equivalence.systems.linear import by_onednn
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.speech.encoder import encoder_states
@@ -33,6 +34,8 @@ SHORT_STEP_S = 2
 MAX_TOKENS = 224
 TOKENS_PER_S = 10
 """Nobody speaks faster; a transcript still going at this rate (plus 20 tokens) repeats itself and is stopped."""
+LOOP_TOKENS = 6
+"""With short padding a transcript that says so many tokens a second time is stopped, since it is made again anyway."""
 
 
 class Whisper:
@@ -49,7 +52,10 @@ class Whisper:
 
         try:
             model = WhisperForConditionalGeneration.from_pretrained(
-                directory, dtype=getattr(torch, placement.dtype), use_safetensors=True
+                directory,
+                dtype=getattr(torch, placement.dtype),
+                use_safetensors=True,
+                attn_implementation=attention.register(),
             )
             self._features = WhisperFeatureExtractor.from_pretrained(directory)
             self._tokenizer = WhisperTokenizer.from_pretrained(directory)
@@ -95,8 +101,9 @@ class Whisper:
 
     def _decode(self, samples: Sequence[Samples], length: int) -> list[Transcript]:
         spoken_s = max(len(piece) for piece in samples) / RATE
+        limit = min(int(20 + TOKENS_PER_S * spoken_s), MAX_TOKENS)
         with torch.inference_mode():
-            return self._greedy(self.encode(samples, length), min(int(20 + TOKENS_PER_S * spoken_s), MAX_TOKENS))
+            return self._greedy(self.encode(samples, length), limit, again=length < WINDOW_S * RATE)
 
     def encode(self, samples: Sequence[Samples], length: int) -> torch.Tensor:
         """Encoder states of waveforms padded to `length` samples, shape (batch, length / 320, width)."""
@@ -110,7 +117,8 @@ class Whisper:
         ).input_features.to(self._placement.device, self._model.dtype)
         return encoder_states(self._model.model.encoder, features)
 
-    def _greedy(self, encoded: torch.Tensor, limit: int) -> list[Transcript]:
+    def _greedy(self, encoded: torch.Tensor, limit: int, again: bool) -> list[Transcript]:
+        """again: what does not end is made again, so it may be stopped as soon as that is seen."""
         from transformers import DynamicCache, EncoderDecoderCache
 
         batch = len(encoded)
@@ -121,6 +129,8 @@ class Whisper:
         running = torch.ones(batch, dtype=torch.bool, device=device)
         total = torch.zeros(batch, device=device)
         rows: list[torch.Tensor] = []
+        said: list[list[int]] = [[] for _ in range(batch)]
+        stuck = [False] * batch
         for step in range(limit):
             states = self._model.model.decoder(
                 input_ids=tokens, encoder_hidden_states=encoded, past_key_values=cache, use_cache=True
@@ -135,17 +145,26 @@ class Whisper:
             total += torch.where(running, best, 0.0)
             rows.append(chosen)
             running = running & (chosen != self._end)
-            if not running.any():
+            for row, token in enumerate(chosen.tolist()):
+                said[row].append(token)
+                stuck[row] = stuck[row] or (again and token != self._end and loops(said[row]))
+            if not any(runs and not stays for runs, stays in zip(running.tolist(), stuck, strict=True)):
                 break
             tokens = chosen[:, None]
         ids = torch.stack(rows, 1).cpu()
         lengths = (ids != self._end).sum(1)
-        complete = (~running).tolist()
+        complete = [not runs and not stays for runs, stays in zip(running.tolist(), stuck, strict=True)]
         texts = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [
             Transcript(text.strip(), float(total[i]) / (int(lengths[i]) + complete[i]), int(lengths[i]), complete[i])
             for i, text in enumerate(texts)
         ]
+
+
+def loops(tokens: Sequence[int], least: int = LOOP_TOKENS) -> bool:
+    """Whether the last `least` tokens were said before."""
+    tail = list(tokens[-least:])
+    return any(list(tokens[i : i + least]) == tail for i in range(len(tokens) - least))
 
 
 def repeats(text: str, least: int = 3) -> bool:

@@ -11,6 +11,7 @@ import torch
 
 from cascade_equivalence.audio.clip import RATE, Clip
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.systems import attention
 from cascade_equivalence.systems.linear import by_onednn
 from cascade_equivalence.systems.loading import Placement
 
@@ -45,7 +46,12 @@ class WhisperEncoder:
         from transformers import WhisperFeatureExtractor, WhisperModel
 
         try:
-            model = WhisperModel.from_pretrained(directory, dtype=getattr(torch, placement.dtype), use_safetensors=True)
+            model = WhisperModel.from_pretrained(
+                directory,
+                dtype=getattr(torch, placement.dtype),
+                use_safetensors=True,
+                attn_implementation=attention.register(),
+            )
             self.features: Any = WhisperFeatureExtractor.from_pretrained(directory)
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(f"audio encoder '{name}' cannot be loaded from {directory}: {error}") from None
