@@ -12,7 +12,8 @@ from cascade_equivalence.report.account import print_account
 from cascade_equivalence.study.account import Account, account_of
 from cascade_equivalence.study.hub_models import HUB_MODELS
 from cascade_equivalence.study.machine import PACKAGES, Machine, look
-from cascade_equivalence.study.spec import Study, load_study
+from cascade_equivalence.study.optional import available
+from cascade_equivalence.study.spec import Pairs, Study, load_study
 
 STRONG = Machine(frozenset(PACKAGES), frozenset(), True, frozenset(), False, "H100", 85.0, 1000.0)
 """A machine that lacks nothing."""
@@ -66,6 +67,49 @@ def test_what_is_missing_is_said_with_its_cure(lacks: dict[str, Any], message: s
     assert any(re.search(message, one) for one in found.missing), found.missing
 
 
+def test_the_paper_does_without_a_hosted_model_and_says_so() -> None:
+    found = account("paper")
+    assert found.can_start and list(found.left_out) == ["gemini"] and "GEMINI_API_KEY is not set" in str(found.left_out)
+    (asked,) = found.requests
+    assert (asked.model, asked.host) == ("gemini", "generativelanguage.googleapis.com")
+    assert asked.requests == 9 * 2872 + 2 * 3300 and not asked.has_key
+    hours = 9 * (1000 * 16 + 872 * 7 + 500 * 5 + 500 * 6) + 2 * (2610 * 3.5 + 690 * 5)
+    assert asked.seconds == pytest.approx(hours)
+    tokens = 0.3 * (asked.requests * 150 + asked.seconds * 32) + 2.5 * asked.requests * 32
+    assert asked.cost == pytest.approx(tokens / 1e6)
+
+
+def test_with_its_key_the_hosted_model_is_an_arm() -> None:
+    study, base = load_study("paper")
+    machine = replace(STRONG, keys=frozenset({"GEMINI_API_KEY"}))
+    assert available(study, base, machine) == (study, {})
+    assert account("paper", machine).requests[0].has_key
+    without, why = available(study, base, STRONG)
+    assert set(study.arms) - set(without.arms) == {"gemini"} == set(why)
+    assert isinstance(without.comparisons, Pairs) and not any("gemini" in pair for pair in without.comparisons.pairs)
+    no_client = replace(machine, packages=STRONG.packages - {"google.genai"})
+    assert r"cascade-equivalence[gemini]" in available(study, base, no_client)[1]["gemini"]
+
+
+def test_a_key_that_a_study_cannot_do_without_is_missing(tmp_path: Path) -> None:
+    """An endpoint for transcripts is asked once a sound; a file that is not there is missing too."""
+    models = {
+        "ears": {"endpoint": "openai", "url": "https://a.example/v1", "model": "w", "key_env": "A_KEY"},
+        "file": {"predictions": "said.jsonl"},
+        "llm": {"id": "smollm2-135m"},
+    }
+    arms = {"s": {"asr": "ears", "llm": "llm"}, "w": {"asr": "ears", "llm": "ears"}, "f": {"speech_llm": "file"}}
+    study = Study.model_validate({"tasks": ["topic"], "models": models, "arms": arms, "limit": 10})
+    found = account_of(study, tmp_path, STRONG)
+    assert not found.can_start and not found.left_out
+    assert [one.partition(":")[0] for one in found.missing] == [
+        "A_KEY is not set", "said.jsonl is not there (model 'file')",
+    ]  # fmt: skip
+    (asked,) = found.requests
+    assert (asked.requests, asked.seconds, asked.cost, asked.key) == (20, 50.0, None, "A_KEY")
+    assert account_of(study, tmp_path, replace(STRONG, keys=frozenset({"A_KEY"}))).missing == found.missing[1:]
+
+
 def test_what_is_there_is_not_fetched() -> None:
     cached = replace(STRONG, token=False, hub=frozenset(f"models--{name.replace('/', '--')}" for name in HUB_MODELS))
     found = account("paper-ultravox", cached)
@@ -95,7 +139,10 @@ def test_unknown_models_are_said_to_be_unknown() -> None:
     assert next(arm for arm in found.arms if arm.arm == "gold").seconds is None
 
 
-def test_looking_leaves_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_looking_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     from rich.console import Console
 
     study, base = load_study("paper")
@@ -103,5 +150,6 @@ def test_looking_leaves_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFix
     assert machine.memory_gb > 1 and machine.disk_gb > 0 and "torch" in machine.packages
     print_account(account_of(study, base, machine), Console(width=200))
     said = capsys.readouterr().out
+    assert "gemini-3.5-flash-lite" in said and "32,448 requests" in said and "left out: arm 'gemini'" in said
     assert "Llama 3.1 Community, asks for consent" in said and "openai/whisper-large-v3" in said
     assert not (tmp_path / "cache").exists()

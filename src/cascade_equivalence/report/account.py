@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cascade_equivalence.durations import duration
-from cascade_equivalence.study.account import Account
+from cascade_equivalence.study.account import Account, Requests
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,13 +36,19 @@ def print_account(account: Account, console: Console) -> None:
     for arm in account.arms:
         arms.add_row(arm.arm, f"{arm.trials:,}", "not known" if arm.seconds is None else duration(arm.seconds))
     console.print(arms)
-    told = [
-        f"at least {count:,} requests to {host}; those of the checks come on top" for host, count in account.requests
-    ]
+    told = [_asked(one) for one in account.requests]
+    told += [f"left out: arm '{name}': {why}" for name, why in account.left_out.items()]
     told += [*account.notes, *(f"missing: {one}" for one in account.missing)]
     told += [] if account.can_start else ["this study cannot start here"]
     for line in told:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _asked(one: Requests) -> str:
+    sound = f" with {duration(one.seconds)} of sound" if one.seconds else ""
+    cost = "at no price that the study names" if one.cost is None else f"about ${one.cost:.2f}"
+    key = "" if one.key is None else f"; key: {one.key}, {'set' if one.has_key else 'not set'}"
+    return f"{one.model}: at least {one.requests:,} requests{sound} to {one.host}, {cost}{key}"
 
 
 def first_lines(account: Account) -> list[str]:

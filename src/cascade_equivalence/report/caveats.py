@@ -14,8 +14,19 @@ NEEDED = "about 480 items at 5\N{NO-BREAK SPACE}% discordance and 950 at 10\N{NO
 
 def caveats(results: Results) -> list[str]:
     """One sentence or two each, the weightiest first."""
-    found = [*_size(results), *_arms(results), *outside(results), *_stimuli(results), *_measures(results)]
+    found = [
+        *_left_out(results),
+        *_size(results),
+        *_arms(results),
+        *outside(results),
+        *_stimuli(results),
+        *_measures(results),
+    ]
     return [sentence for sentence in found if sentence]
+
+
+def _left_out(results: Results) -> list[str]:
+    return [f"Left out: arm “{name}”: {why}." for name, why in results.study.left_out.items()]
 
 
 def _size(results: Results) -> list[str]:

@@ -7,7 +7,7 @@ Pure: a study and the facts of a machine in, a frozen account out. Nothing is as
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from cascade_equivalence.pocket.registry import EMBEDDED, KOKORO
 from cascade_equivalence.public.speech import SPEED
 from cascade_equivalence.study.hub_models import HUB_MODELS
 from cascade_equivalence.study.machine import Machine
+from cascade_equivalence.study.optional import available, lacking, outside
 from cascade_equivalence.study.outside import EndpointSpec
 from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study, TaskSpec
 from cascade_equivalence.study.tasks import dataset_of
@@ -25,6 +26,13 @@ from cascade_equivalence.tasks.task import load_task
 SECONDS_PER_BILLION = {"accelerator": 0.01, "cpu": 0.6}
 """Stated rate: seconds a trial takes per billion parameters, batched. The CPU's is of two server cores in float32
 (SmolLM2 and Whisper base), the accelerator's is assumed, not measured."""
+
+SECONDS = 5.0
+"""Of speech in an item, where a data set does not say."""
+WORDS = 150.0
+"""Tokens of a question in text, assumed for the cost of requests."""
+WRITTEN = 32.0
+"""Tokens of an answer, at most, on closed tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +68,48 @@ class ArmCost:
 
 
 @dataclass(frozen=True, slots=True)
+class Requests:
+    """What a model behind a server is asked at least: checks and repeats after faults come on top.
+
+    seconds: of sound sent. cost: dollars, None without prices. key: the variable that holds its key, and whether it is
+    set.
+    """
+
+    model: str
+    host: str
+    requests: int
+    seconds: float
+    cost: float | None
+    key: str | None
+    has_key: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
-    """items: evaluated; to_speak: texts that are not spoken yet, with the seconds of sound they make."""
+    """items: evaluated; to_speak: texts that are not spoken yet, with the seconds of sound they make. seconds: of
+    speech in an item, about."""
 
     name: str
     items: int
     conditions: int
     to_speak: int
     sound: float
+    seconds: float = SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Everything that a study will fetch, hold, ask and wait for. `missing` (with its cure) keeps it from starting."""
+    """Everything that a study will fetch, hold, ask and wait for. `missing` (with its cure) keeps it from starting;
+    left_out: optional arms that it does without, and why."""
 
     study: str
     downloads: tuple[Download, ...]
     loaded: tuple[Loaded, ...]
     tasks: tuple[Task, ...]
     arms: tuple[ArmCost, ...]
-    requests: tuple[tuple[str, int], ...]
+    requests: tuple[Requests, ...]
     missing: tuple[str, ...]
+    left_out: dict[str, str]
     notes: tuple[str, ...]
 
     @property
@@ -100,19 +129,23 @@ def account_of(study: Study, base: Path, machine: Machine) -> Account:
     downloads = [*_model_downloads(study, machine), *_data_downloads(study, base, machine, tasks)]
     arms = [_arm(study, name, arm, tasks, machine) for name, arm in study.arms.items()]
     loaded = _loaded(study, machine)
-    requests: dict[str, int] = {}
-    for name, arm in study.arms.items():
-        if host := _endpoint(study, arm):
-            requests[host] = requests.get(host, 0) + next(one.trials for one in arms if one.arm == name)
-    missing = [*_packages(study, machine), *_gates(downloads, machine), *_room(study, downloads, loaded, machine)]
+    _, left_out = available(study, base, machine)
+    asked = [arm for name, arm in study.arms.items() if name not in left_out]
+    missing = [
+        *_packages(study, machine),
+        *_gates(downloads, machine),
+        *dict.fromkeys(one for arm in asked for one in lacking(study, arm, base, machine)),
+        *_room(study, downloads, loaded, machine),
+    ]
     return Account(
         study.name,
         tuple(downloads),
         tuple(loaded),
         tuple(one[0] for one in tasks),
         tuple(arms),
-        tuple(requests.items()),
+        tuple(_requests(study, [one[0] for one in tasks], machine)),
         tuple(missing),
+        left_out,
         tuple(_notes(study, machine)),
     )
 
@@ -122,22 +155,23 @@ def _task(study: Study, entry: str | TaskSpec, base: Path) -> tuple[Task, tuple[
     spec = TaskSpec(task=entry) if isinstance(entry, str) else entry
     conditions = tuple(spec.conditions or study.conditions)
     limits = [limit for limit in (spec.limit, study.limit) if limit is not None]
-    to_speak, sound = 0, 0.0
+    to_speak, seconds = 0, SECONDS
     if spec.dataset is not None:
         wanted = dataset_of(spec, base)
+        seconds = wanted.chosen.seconds
         rows = wanted.rows or wanted.chosen.rows or 0
         if wanted.is_there():
             rows = len(read_manifest(wanted.manifest(), spec.where))
         items = min([rows, *limits])
         if wanted.chosen.spoken and any(arm.transcript is None for arm in study.arms.values()):
             to_speak = _unspoken(spec, wanted.manifest(), items, wanted.is_there())
-            sound = to_speak * wanted.chosen.seconds
     else:
         manifest = base / spec.manifest if spec.manifest else None
         most = min(limits, default=None)
         items = len(load_task(spec.title(), manifest, spec.where, most, spec.voice, spec.wording()).items)
     seeds = study.permute if spec.permute is None else spec.permute
-    return Task(spec.title(), items, len(conditions) + len(seeds), to_speak, sound), conditions
+    versions = len(conditions) + len(seeds)
+    return Task(spec.title(), items, versions, to_speak, to_speak * seconds, seconds), conditions
 
 
 def _unspoken(spec: TaskSpec, manifest: Path, items: int, there: bool) -> int:
@@ -248,7 +282,7 @@ def _arm(
     llm = arm.llm if isinstance(arm.llm, str) else study.speech_llm_of(arm.llm) if arm.llm else arm.speech_llm
     sizes = [_parameters(study, one) for one in (arm.asr, llm) if one is not None]
     rate = SECONDS_PER_BILLION["accelerator" if machine.accelerator else "cpu"]
-    seconds = None if _endpoint(study, arm) else _sum(sizes, trials * rate)
+    seconds = None if outside(study, arm) else _sum(sizes, trials * rate)
     return ArmCost(name, trials, seconds)
 
 
@@ -268,12 +302,28 @@ def _loaded(study: Study, machine: Machine) -> list[Loaded]:
     return found
 
 
-def _endpoint(study: Study, arm: ArmSpec) -> str | None:
-    """The hosts that an arm asks, where it is an endpoint."""
-    llm = study.speech_llm_of(arm.llm) if isinstance(arm.llm, Of) else arm.llm
-    name = arm.speech_llm or llm or ""
-    spec = study.models.get(name)
-    return ", ".join(spec.resolved(name).hosts) if isinstance(spec, EndpointSpec) else None
+def _requests(study: Study, tasks: Sequence[Task], machine: Machine) -> Iterator[Requests]:
+    """One question an arm and trial, and one transcript a sound, by the model that is asked."""
+    for name, spec in study.models.items():
+        if not isinstance(spec, EndpointSpec):
+            continue
+        # What answers is named last.
+        answers = [arm for arm in study.arms.values() if name in outside(study, arm)[arm.asr == name :]]
+        asked = [(arm.speech_llm == name, bool(arm.transcript)) for arm in answers]
+        if any(arm.asr == name for arm in study.arms.values()):
+            asked.append((True, False))
+        if not asked:
+            continue
+        endpoint = spec.resolved(name)
+        requests, seconds = 0, 0.0
+        for hears, once in asked:
+            count = [(task, task.items * (1 if once else task.conditions)) for task in tasks]
+            requests += sum(trials for _, trials in count)
+            seconds += sum(trials * task.seconds for task, trials in count) if hears else 0.0
+        prices = endpoint.prices
+        cost = prices.of(requests * WORDS, seconds * endpoint.audio_rate, requests * WRITTEN) if prices else None
+        key = endpoint.key_env
+        yield Requests(name, ", ".join(endpoint.hosts), requests, seconds, cost, key, key in machine.keys)
 
 
 def _packages(study: Study, machine: Machine) -> list[str]:
@@ -326,4 +376,8 @@ def _notes(study: Study, machine: Machine) -> list[str]:
     told = [f"times at {rate:g} s a trial and billion parameters ({measured}); speech at {SPEED:g} times real time"]
     if study.babble is None and any("babble@" in c for c in study.conditions):
         told.append("babble: the shipped talkers; babble: <folder>/musan/speech takes MUSAN's")
+    if any(isinstance(study.models[name], EndpointSpec) for arm in study.arms.values() for name in outside(study, arm)):
+        told.append(
+            f"cost at {WORDS:g} tokens of text and {WRITTEN:g} written a request; hearing check and repeats come on top"
+        )
     return told

@@ -11,8 +11,10 @@ from cascade_equivalence.run.progress import Reporter, Silent
 from cascade_equivalence.run.run import open_run
 from cascade_equivalence.study.build import build_plan, build_tasks
 from cascade_equivalence.study.executor import executor_of, kind_of
+from cascade_equivalence.study.machine import look
 from cascade_equivalence.study.memory import refuse_too_large
 from cascade_equivalence.study.narrow import first_look, narrow
+from cascade_equivalence.study.optional import available
 from cascade_equivalence.study.record import record
 from cascade_equivalence.study.results import Results, analyse
 from cascade_equivalence.study.spec import Study, load_study
@@ -34,12 +36,15 @@ def run_plan(
     another study. first: called when a first look at a few items is in the journal of a run that takes minutes. Raises
     what `build_plan`, `record`, `execute` and `analyse` raise.
     """
+    study, left_out = available(study, base, look())
+    for name, why in left_out.items():
+        reporter.say(f"arm '{name}' is left out: {why}")
     # A study that cannot be read is refused before any model is fetched.
     build_tasks(study, base, reporter.say)
     plan = build_plan(_on_devices(study), base, reporter.say, own)
     refuse_too_large(plan, study.memory)
     with open_run(directory, plan, reporter, executor_of(study.executor, reporter.say)) as run:
-        record(study, plan, run.journal, replacing)
+        record(study, plan, run.journal, replacing, left_out)
         missing = execute(run, first)
         # What workers hold in memory is free for the analyses, which load models here.
         run.executor.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 class Machine:
     """Facts about this machine.
 
-    packages: import names that are installed. keys: environment variables that are set (names alone). token: whether
+    packages: import names that are installed. keys: names of the environment variables that are set. token: whether
     the hub would know who asks. hub: repositories in the hub's cache, `models--a--b` folder names. memory_gb: of the
     accelerator that a run would use, else of the machine. disk_gb: free where the hub's cache is.
     """
@@ -52,7 +52,7 @@ def look() -> Machine:
     tokens = (os.environ.get("HF_TOKEN"), os.environ.get("HUGGING_FACE_HUB_TOKEN"))
     return Machine(
         packages=frozenset(there),
-        keys=frozenset(name for name, value in os.environ.items() if value and name.endswith(("_KEY", "_TOKEN"))),
+        keys=frozenset(name for name, value in os.environ.items() if value.strip()),
         token=any(tokens) or (cache.parent / "token").is_file(),
         hub=frozenset(path.name for path in cache.glob("*--*")) if cache.is_dir() else frozenset(),
         offline=os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"},

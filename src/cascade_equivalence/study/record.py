@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -18,14 +19,17 @@ from cascade_equivalence.systems.match import Weights, match
 from cascade_equivalence.systems.tensors import read_directory
 
 
-def record(study: Study, plan: Plan, journal: Journal, replacing: bool = False) -> None:
+def record(
+    study: Study, plan: Plan, journal: Journal, replacing: bool = False, left_out: Mapping[str, str] | None = None
+) -> None:
     """Write the study, its items, the identities of its models and the key of every answer it wants.
 
-    replacing: the journal may be another study's. Raises `UsageError` where it is and may not.
+    replacing: the journal may be another study's. left_out: optional arms that the study does without. Raises
+    `UsageError` where the journal is another study's and may not be.
     """
     if not replacing:
         refuse_another(study, journal)
-    journal.put_fact("study", study.model_dump(mode="json"))
+    journal.put_fact("study", study.model_dump(mode="json") | {"left_out": dict(left_out or {})})
     journal.put_fact("tasks", [_task(plan, index) for index in range(len(plan.tasks))])
     identities = {name: asdict(m.identity) for name, m in plan.models.items() if not isinstance(m, SpeechModel)}
     journal.put_fact("identities", identities)
@@ -54,7 +58,8 @@ def refuse_another(study: Study, journal: Journal) -> None:
     # Keys that a study of an older version has not are as they are by default.
     before = {name: field.get_default(call_default_factory=True) for name, field in Study.model_fields.items()}
     before |= there
-    now = study.model_dump(mode="json")
+    now = _without_optional(study.model_dump(mode="json"))
+    before = _without_optional(before)
     different = [key for key in now if key not in WHERE and _plain(before.get(key)) != _plain(now[key])]
     if different:
         key = different[0]
@@ -63,6 +68,20 @@ def refuse_another(study: Study, journal: Journal) -> None:
             f"now{f', and {len(different) - 1} more keys' if len(different) > 1 else ''}); give another --out, or "
             "--replace to make this study the directory's (its answers are kept and used where they fit)"
         )
+
+
+def _without_optional(study: Mapping[str, Any]) -> dict[str, Any]:
+    """A study's keys without its optional arms: one that has come since, or is gone, makes no other study."""
+    optional = {name for name, arm in study["arms"].items() if isinstance(arm, dict) and arm.get("optional")}
+
+    def kept(pairs: Any) -> Any:
+        return pairs and ([pair for pair in pairs if not optional & set(pair)] or None)
+
+    comparisons = study["comparisons"]
+    if isinstance(comparisons, dict):
+        comparisons = {"pairs": kept(comparisons["pairs"]) or []}
+    arms = {name: arm for name, arm in study["arms"].items() if name not in optional}
+    return {**study, "arms": arms, "comparisons": comparisons, "primary": kept(study["primary"])}
 
 
 def _plain(value: Any) -> Any:

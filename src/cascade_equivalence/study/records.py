@@ -63,7 +63,8 @@ class ArmSpecRecord:
 
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
-    """The study as it was declared. prices: what things cost, by name (`gpu_hour`: of an hour of the machine)."""
+    """The study as it was declared. prices: what things cost, by name (`gpu_hour`: of an hour of the machine).
+    left_out: optional arms that could not be asked, with the reason."""
 
     conditions: tuple[str, ...]
     margin: float
@@ -77,6 +78,7 @@ class StudyRecord:
     prices: Mapping[str, float] | None = None
     calibration: str = "shared"
     analyses: tuple[str, ...] = ("agreement",)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

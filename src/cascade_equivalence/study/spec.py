@@ -91,7 +91,8 @@ class ArmSpec(Strict):
 
     planted: the nature of a control (`systems.planting`), on `llm`, hearing through `asr` where its nature does.
     `speech_llm` is a key of `models`, or an embedded name, a directory or a hub id itself. latency: single requests
-    that are timed, where it is not the study's own number.
+    that are timed, where it is not the study's own number. optional: the study does without it, and says so, where its
+    key, its client or its file is missing.
     """
 
     llm: str | Of | None = None
@@ -100,6 +101,7 @@ class ArmSpec(Strict):
     speech_llm: str | None = None
     planted: Literal["disguised", "deaf", "loudness", "flipped", "ahead-when-clean"] | None = None
     latency: int | None = Field(default=None, ge=0)
+    optional: bool = False
 
     @model_validator(mode="after")
     def _one_source(self) -> ArmSpec:
