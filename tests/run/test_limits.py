@@ -69,7 +69,7 @@ def test_a_batch_that_does_not_fit_is_never_tried_again(llm: Path, tmp_path: Pat
 
     own = OwnSpeechLLM("llm", lambda backbone: reader("small", backbone, text_of), {"planted": "small"})
     both = study(llm, tasks=["topic", "sentiment"])
-    assert run_plan(both, tmp_path, tmp_path / "out", Silent(), {"mine": own}) == 0
+    assert run_plan(both, tmp_path, tmp_path / "out", Silent(), {"mine": own}).total == 0
     assert [size for size in tried if size > 3] == [16, 8, 4]
     journal = Journal(tmp_path / "out" / JOURNAL, create=False)
     assert len(journal.rows(AnswerRow)) == 2 * 16
@@ -89,7 +89,7 @@ def broken(backbone: Backbone) -> SpeechLLM:
 
 def test_scores_that_are_no_numbers_are_invalid_answers(llm: Path, tmp_path: Path) -> None:
     own = OwnSpeechLLM("llm", broken, {"planted": "broken"})
-    assert run_plan(study(llm), tmp_path, tmp_path / "out", Silent(), {"mine": own}) == 0
+    assert run_plan(study(llm), tmp_path, tmp_path / "out", Silent(), {"mine": own}).total == 0
     journal = Journal(tmp_path / "out" / JOURNAL, create=False)
     answers = list(journal.rows(AnswerRow).values())
     assert {row.label for row in answers} == {"INVALID"}

@@ -102,9 +102,13 @@ def command(path: Path, out: Path) -> list[str]:
     return [sys.executable, "-c", WITHOUT_TORCH, "run", str(path), "--out", str(out)]
 
 
-def ceq(path: Path, out: Path) -> subprocess.CompletedProcess[str]:
+def ceq(path: Path, out: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(path, out), capture_output=True, text=True, check=False, env={**os.environ, "X_KEY": SECRET}
+        command(path, out),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "X_KEY": SECRET, **variables},
     )
 
 
@@ -157,6 +161,36 @@ def test_a_study_of_endpoints_and_files_needs_no_torch_and_shows_no_key(tmp_path
     everything = [done.stdout, done.stderr, again.stdout, again.stderr]
     everything += [p.read_bytes().decode("latin-1") for p in out.rglob("*") if p.is_file()]
     assert len(everything) > 6
+    assert not any(SECRET in text for text in everything)
+
+
+def test_the_cache_holds_no_key(tmp_path: Path) -> None:
+    """A public data set is made in the cache while an endpoint is asked about it, some of it in vain."""
+    sentences = [f"a {word} film about item {n}" for n, word in enumerate(["fine", "dull"] * 6)]
+    lines = [f"{text}\t{int('fine' in text)}" for text in sentences]
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "dev.tsv").write_text("\n".join(["sentence\tlabel", *lines]) + "\n")
+
+    def answer(seen: Seen) -> Sent:
+        word = "positive" if "fine film about item" in seen.text() else "negative"
+        return Sent({"error": SECRET}, 500) if "item 3\n" in seen.text() else Sent(completion(word))
+
+    served = {"endpoint": "openai", "model": "served-model", "key_env": "X_KEY", "attempts": 1}
+    cache = tmp_path / "cache"
+    with serving(answer) as server:
+        path = study(
+            tmp_path,
+            server.url,
+            1,
+            tasks=[{"dataset": "sst2", "path": "own", "rows": 12}],
+            models={"served": served | {"url": server.url}},
+            arms={"gold": {"transcript": "gold", "llm": "served"}},
+        )
+        done = ceq(path, tmp_path / "run", CEQ_CACHE=str(cache), HF_HOME=str(cache / "hub"))
+    assert "1 answers are still missing" in " ".join(done.stderr.split()), done.stderr
+    written = [p for folder in (cache, tmp_path / "run") for p in folder.rglob("*") if p.is_file()]
+    assert any(p.name == "items.jsonl" for p in written) and any(p.name == "journal.sqlite" for p in written)
+    everything = [done.stdout, done.stderr, *(p.read_bytes().decode("latin-1") for p in written)]
     assert not any(SECRET in text for text in everything)
 
 
@@ -229,6 +263,24 @@ def test_what_is_asked_in_vain_is_missing_and_asked_again(tmp_path: Path) -> Non
         assert complete(second), second.stderr
         assert server.count - before == 2
     assert len(labels(tmp_path / "run", "hosted")) == 12
+
+
+def test_what_a_file_lacks_is_said_to_be_missing_there(tmp_path: Path) -> None:
+    """Asking again would not help: the file and how many answers it lacks are named. Transcripts are no other."""
+    said = [{"id": f"c{n}", "prediction": COLOURS[n % 3]} for n in range(9)]
+    (tmp_path / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
+    (tmp_path / "heard.csv").write_text("id,text\n" + "".join(f"c{n},item {n}.\n" for n in range(10)))
+    arms = {
+        "elsewhere": {"speech_llm": {"predictions": "said.jsonl"}},
+        "cascade": {"asr": {"predictions": "heard.csv", "key": "text"}, "llm": "served"},
+    }
+    with serving(right) as server:
+        done = ceq(study(tmp_path, server.url, 12, arms=arms), tmp_path / "run")
+    told = " ".join(done.stderr.split())
+    assert done.returncode == 1 and "in vain" not in told
+    assert "3 answers are missing: said.jsonl has no prediction" in told
+    assert "2 answers are missing: heard.csv has no prediction" in told
+    assert len(labels(tmp_path / "run", "elsewhere")) == 9 and len(labels(tmp_path / "run", "cascade")) == 10
 
 
 def test_a_killed_run_asks_again_only_what_was_in_flight(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         }
     )
     out = tmp_path_factory.mktemp("planted")
-    assert run_plan(study, Path.cwd(), out, Silent(), own) == 0
+    assert run_plan(study, Path.cwd(), out, Silent(), own).total == 0
     return analyse(out)
 
 

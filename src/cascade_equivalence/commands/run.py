@@ -69,9 +69,9 @@ def main(args: argparse.Namespace) -> int:
         )
         raise
     status = write(directory)
-    if missing:
-        reporter.say(f"{missing} answers are still missing: they were asked for in vain; run the same command again")
-    return 1 if missing else status
+    for line in missing.words():
+        reporter.say(line)
+    return 1 if missing.total else status
 
 
 def _narrowed(args: argparse.Namespace) -> list[str]:

@@ -73,7 +73,7 @@ class Asked:
 
 
 def execute(run: Run, first: Callable[[], None] | None = None) -> int:
-    """Do what the journal lacks. Returns how many answers are still missing: those that were asked for in vain.
+    """Do what the journal lacks. Returns how many answers are still missing: asked for in vain, or not in a file.
 
     first: called when a first look (`run.glance`) is in the journal, in a run that takes minutes. Raises `RunError`,
     `AudioError` or `ModelError`; what was committed before stays, and the same call goes on from there.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade_equivalence.run.execute import execute
+from cascade_equivalence.run.missing import Missing, missing_of
 from cascade_equivalence.run.progress import Reporter, Silent
 from cascade_equivalence.run.run import open_run
 from cascade_equivalence.study.build import build_plan, build_tasks
@@ -29,8 +30,8 @@ def run_plan(
     own: Mapping[str, OwnSpeechLLM] | None = None,
     replacing: bool = False,
     first: Callable[[], None] | None = None,
-) -> int:
-    """Carry a study out in a directory, or go on where it stopped; returns how many answers are still missing.
+) -> Missing:
+    """Carry a study out in a directory, or go on where it stopped; returns the answers that are still missing.
 
     base: where the study's relative paths start. own: speech LLMs made in Python. replacing: the directory may hold
     another study. first: called when a first look at a few items is in the journal of a run that takes minutes. Raises
@@ -45,7 +46,7 @@ def run_plan(
     refuse_too_large(plan, study.memory)
     with open_run(directory, plan, reporter, executor_of(study.executor, reporter.say)) as run:
         record(study, plan, run.journal, replacing, left_out)
-        missing = execute(run, first)
+        missing = missing_of(plan, execute(run, first))
         # What workers hold in memory is free for the analyses, which load models here.
         run.executor.close()
         if set(study.analyses) - {"agreement"}:
