@@ -19,7 +19,7 @@ from cascade_equivalence.systems.speech.loading import load_speech_llm
 from cascade_equivalence.tasks.task import Task, load_task
 from tests.models import directory
 from tests.systems.remote.questions import endpoint
-from tests.systems.remote.vllm import interpreter, vllm
+from tests.systems.remote.real_servers import interpreter, vllm
 
 pytestmark = pytest.mark.slow
 

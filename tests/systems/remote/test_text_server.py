@@ -16,7 +16,7 @@ from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.task import Task, load_task
 from tests.models import backbone, directory, whisper
 from tests.systems.remote.questions import endpoint
-from tests.systems.remote.vllm import vllm
+from tests.systems.remote.real_servers import vllm
 
 pytestmark = pytest.mark.slow
 

@@ -119,7 +119,9 @@ def write_pocket(directory: Path, kind: str, llm: Path, encoder: Path) -> Path:
     return directory
 
 
-def ultravox_tensors(new: bool, seed: int = 4) -> dict[str, torch.Tensor]:
+def ultravox_tensors(
+    new: bool, seed: int = 4, encoder: int = 32, hidden: int = 48, llm: int = WIDTH
+) -> dict[str, torch.Tensor]:
     """The projector's tensors by the layout's description: 8 stacked frames of 32 → 48 → (24) → LLM."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -127,10 +129,10 @@ def ultravox_tensors(new: bool, seed: int = 4) -> dict[str, torch.Tensor]:
         return torch.randn(shape, generator=generator) * shape[-1] ** -0.5
 
     tensors = {
-        "ln_pre.weight": normal(256) + 0.4,
-        "linear_1.weight": normal(48, 256),
-        "linear_2.weight": normal(WIDTH, 24),
-        "ln_mid.weight" if new else "ln_post.weight": normal(24 if new else WIDTH) + 0.4,
+        "ln_pre.weight": normal(8 * encoder) + 0.4,
+        "linear_1.weight": normal(hidden, 8 * encoder),
+        "linear_2.weight": normal(llm, hidden // 2),
+        "ln_mid.weight" if new else "ln_post.weight": normal(hidden // 2 if new else llm) + 0.4,
     }
     return {f"multi_modal_projector.{name}": tensor for name, tensor in tensors.items()}
 
