@@ -153,7 +153,8 @@ def test_a_run_on_another_model_or_data_has_reasons_or_none() -> None:
     assert beside(results(None, ULTRAVOX)) == ()
     for one in beside(results("sst2", "ultravox-v0_6-llama-3_1-8b")):
         assert one.ours is None and one.why.startswith("not compared: ")
-    assert not of(beside(results("sst2", ULTRAVOX, rows=60)))
+    part = beside(results("sst2", ULTRAVOX, rows=60))
+    assert not of(part) and "not compared: SST-2 here has 60 rows, published are 872" in {one.why for one in part}
 
 
 def test_both_reports_show_them(tmp_path: Path) -> None:

@@ -26,13 +26,19 @@ def beside(results: Results) -> tuple[Beside, ...]:
         return ()
     arms = {name: _paper_name(arm) for arm in results.arms for name in (arm.name, *arm.same)}
     whole = {name: origin.dataset for name, origin in named.items() if origin.rows == SETS[origin.dataset].rows}
+    partial = {
+        TASKS[origin.dataset]: f"{TASKS[origin.dataset]} here has {origin.rows:,} rows, published are "
+        f"{SETS[origin.dataset].rows:,}"
+        for name, origin in named.items()
+        if name not in whole
+    }
     first = {name: arm.name for arm in results.arms for name in (arm.name, *arm.same)}
 
     def ours(figure: Figure, task: str, left: str, right: str | None) -> Ours | None:
         pair = (first[left], None if right is None else first[right])
         return _ours(next(iter(_found(results, figure, task, *pair)), None))
 
-    return beside_the_paper(arms, whole, ours)
+    return beside_the_paper(arms, whole, ours, partial=partial)
 
 
 def _paper_name(arm: Arm) -> str | None:

@@ -169,29 +169,33 @@ def beside_the_paper(
     tasks: Mapping[str, str],
     ours: Callable[[Figure, str, str, str | None], Ours | None],
     figures: Sequence[Figure] = FIGURES,
+    partial: Mapping[str, str] | None = None,
 ) -> tuple[Beside, ...]:
     """The paper's figures with ours, in the paper's order.
 
     arms: our arm → the paper's name of it (`paper_name`), None for any other. tasks: our task → the data set it is of.
     ours: (figure, our task or ANY, left arm, right arm or None) → our figure, or None where there is none. Figures
-    whose models or data the study has not got are there with the reason: "not compared: …".
+    whose models or data the study has not got are there with the reason: "not compared: …". partial: the paper's task →
+    why a study's part of its data set does not count.
     """
     arm_of = {paper: name for name, paper in reversed(list(arms.items())) if paper}
     task_of = {TASKS[dataset]: name for name, dataset in tasks.items() if dataset in TASKS} | {ANY: ANY}
-    return tuple(_beside(figure, arm_of, task_of, ours) for figure in figures)
+    return tuple(_beside(figure, arm_of, task_of, partial or {}, ours) for figure in figures)
 
 
 def _beside(
     figure: Figure,
     arm_of: Mapping[str, str],
     task_of: Mapping[str, str],
+    partial: Mapping[str, str],
     ours: Callable[[Figure, str, str, str | None], Ours | None],
 ) -> Beside:
     names = [name for name in (figure.left, figure.right) if name is not None]
     if gone := [name for name in names if name in GONE]:
         return Beside(figure, None, None, f"not compared: {gone[0]}: {GONE[gone[0]]}")
     if figure.task not in task_of:
-        return Beside(figure, None, None, f"not compared: the paper's {figure.task} is not among the tasks")
+        why = partial.get(figure.task, f"the paper's {figure.task} is not among the tasks")
+        return Beside(figure, None, None, f"not compared: {why}")
     if absent := [name for name in names if name not in arm_of]:
         return Beside(figure, None, None, f"not compared: no arm is the paper's {' nor its '.join(absent)}")
     right = None if figure.right is None else arm_of[figure.right]
