@@ -77,6 +77,19 @@ def test_only_speech_arms_are_analysed_and_keys_follow_the_settings(plan: Plan) 
     assert not set(keys.values()) & set(other.values())
 
 
+def test_there_is_nothing_to_look_into_where_the_weights_are_not_here() -> None:
+    study = Study.model_validate(
+        {
+            "tasks": ["topic"],
+            "models": {"far": {"endpoint": "openai", "url": "http://127.0.0.1:9/v1", "model": "m"}},
+            "arms": {"hosted": {"speech_llm": "far"}},
+            "answer": "generate",
+        }
+    )
+    far = build_plan(study, Path.cwd(), print)
+    assert analysis_keys(far, far.arms[0], ["lens"], MechanismSpec()) == {}
+
+
 def test_an_unknown_setting_names_the_valid_ones(tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     file.write_text("extends: pocket\nmechanism: {trails: 3}\n", encoding="utf-8")

@@ -110,13 +110,13 @@ def analysis_key(plan: Plan, arm: ArmPlan, analysis: Analysis, settings: Mechani
 
 
 def analysis_keys(plan: Plan, arm: ArmPlan, analyses: Sequence[str], settings: MechanismSpec) -> Mapping[str, Any]:
-    """Analysis → its fact, of a speech arm; nothing for any other arm."""
+    """Analysis → its fact, of a speech arm whose weights are here; nothing for any other arm."""
     wanted = [name for name in analyses if name != "agreement"]
     # Arms of a preset that the study has dropped name none of its own: then all of its speech LLMs are looked into.
     named = {other.name for other in plan.arms} & set(settings.arms or [])
     if named and arm.name not in named:
         return {}
-    if arm.kind != "speech" or not wanted or not analysed_tasks(plan, settings):
+    if arm.kind != "speech" or not plan.here(arm) or not wanted or not analysed_tasks(plan, settings):
         return {}
     return {name: analysis_key(plan, arm, name, settings) for name in wanted}  # type: ignore[arg-type]
 
