@@ -50,7 +50,7 @@ def test_all_kinds_of_arms(tmp_path: Path) -> None:
         ({"asr": "asr", "llm": {"of": "cascade"}}, "there are: speech"),
         ({"asr": "asr", "llm": "lmm"}, "there are: llm, asr, ctc"),
         ({"asr": "rsa", "llm": "llm"}, "there are: llm, asr, ctc"),
-        ({"speech": "ctc"}, "valid keys: asr, latency, llm, planted, speech_llm, transcript"),
+        ({"speech": "ctc"}, "valid keys: asr, latency, llm, optional, planted, speech_llm, transcript"),
         ({"asr": "asr", "llm": {"arm": "speech"}}, "self"),
     ],
 )
