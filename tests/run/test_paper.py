@@ -43,12 +43,12 @@ def test_the_six_data_sets_are_pulled_and_run(cache: Path, shared_data: Path, tm
     assert [task["dataset"] for task in tasks] == list(published.NAMES)
     for task in tasks:
         pulled = ["tasks", "pull", task["dataset"], "--path", task["path"], "--rows", str(task["rows"])]
-        assert main([*pulled, "--limit", "4"]) == 0
+        assert main([*pulled, "--limit", "2"]) == 0
     study = {
         "extends": "pocket",
-        "tasks": [{**task, "limit": 4} for task in tasks],
+        "tasks": [{**task, "limit": 2} for task in tasks],
         "conditions": ["clean"],
-        "arms": ["gold", "cascade-w", "pocket-ctc"],
+        "arms": ["gold", "cascade-w", "pocket-frames"],
         "analyses": ["agreement"],
         "checks": {"hearing": 0, "repeats": 0, "latency": 0},
         "resamples": 100,
@@ -60,9 +60,9 @@ def test_the_six_data_sets_are_pulled_and_run(cache: Path, shared_data: Path, tm
     assert [task.origin and task.origin.dataset for task in found.tasks] == list(published.NAMES)
     assert all(task.origin and task.origin.rows == one["rows"] for task, one in zip(found.tasks, tasks, strict=True))
     assert {(c.task, c.arm): (c.n, c.wanted) for c in found.cells} == {
-        (name, arm): (4, 4) for name in published.NAMES for arm in ("gold", "cascade-w", "pocket-ctc")
+        (name, arm): (2, 2) for name in published.NAMES for arm in ("gold", "cascade-w", "pocket-frames")
     }
-    assert {w.task for w in found.word_errors if w.asr == "whisper-tiny.en" or w.n} >= {"sst2", "ag_news"}
+    assert {w.task for w in found.word_errors} >= {"ag_news", "sst2", "commonsenseqa", "triviaqa", "meld"}
 
 
 @pytest.fixture(scope="module")
