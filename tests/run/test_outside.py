@@ -265,6 +265,35 @@ def test_what_is_asked_in_vain_is_missing_and_asked_again(tmp_path: Path) -> Non
     assert len(labels(tmp_path / "run", "hosted")) == 12
 
 
+def test_an_optional_arm_is_left_out_without_its_key_and_comes_with_it(tmp_path: Path) -> None:
+    served = {"endpoint": "openai", "model": "m"}
+    with serving(right) as server:
+        path = study(
+            tmp_path,
+            server.url,
+            12,
+            models={
+                "served": {**served, "url": server.url},
+                "hosted": {**served, "model": "n", "url": server.url, "key_env": "OTHER_KEY"},
+            },
+            arms={
+                "gold": {"transcript": "gold", "llm": "served"},
+                "heard": {"speech_llm": "served"},
+                "hosted": {"speech_llm": "hosted", "optional": True},
+            },
+        )
+        first = ceq(path, tmp_path / "run")
+        assert complete(first), first.stderr
+        assert "arm 'hosted' is left out: OTHER_KEY is not set" in " ".join(first.stderr.split())
+        assert "Left out: arm “hosted”" in (tmp_path / "run" / "report.html").read_text()
+        assert len(labels(tmp_path / "run", "heard")) == 12 and not labels(tmp_path / "run", "hosted")
+        before = server.count
+        second = ceq(path, tmp_path / "run", OTHER_KEY=SECRET)
+        assert complete(second) and "left out" not in second.stderr, second.stderr
+        assert server.count - before == 12, "the same study goes on with the arm that has come"
+    assert len(labels(tmp_path / "run", "hosted")) == 12
+
+
 def test_what_a_file_lacks_is_said_to_be_missing_there(tmp_path: Path) -> None:
     """Asking again would not help: the file and how many answers it lacks are named. Transcripts are no other."""
     said = [{"id": f"c{n}", "prediction": COLOURS[n % 3]} for n in range(9)]
