@@ -49,7 +49,7 @@ from cascade_equivalence.study.spec import load_study
 from tests.report.journals import Made, make_run
 from tests.report.page import Page
 
-ARMS = {"uv": "Ultravox", "llama": "matched, Ultravox", "s": "Cascade-S", "other": None}
+ARMS = {"uv": "Ultravox", "llama": "Ultravox's cascade", "s": "Cascade-S", "other": None}
 
 
 def test_a_figure_inside_our_interval_and_one_outside() -> None:
@@ -60,15 +60,15 @@ def test_a_figure_inside_our_interval_and_one_outside() -> None:
     found = beside_the_paper(ARMS, {"news": "ag_news", "questions": "commonsenseqa"}, ours)
     assert len(found) == len(FIGURES)
     by = {(f.quantity, f.task, f.left, f.right, f.condition, f.layer): one for one in found for f in (one.figure,)}
-    kappa = by["kappa", "AG News", "Ultravox", "matched, Ultravox", "clean", None]
+    kappa = by["kappa", "AG News", "Ultravox", "Ultravox's cascade", "clean", None]
     assert kappa.inside is True
     assert by["kappa", "CommonsenseQA", "Ultravox", "Cascade-S", "clean", None].inside is False
     assert by["drop", "AG News", "Cascade-S", None, "babble@0dB", None].inside is True, "a range that ours meets"
     assert by["drop", "AG News", "Ultravox", None, "babble@0dB", None].inside is False
-    why = by["kappa", "SST-2", "Ultravox", "matched, Ultravox", "clean", None].why
+    why = by["kappa", "SST-2", "Ultravox", "Ultravox's cascade", "clean", None].why
     assert why == "not compared: the paper's SST-2 is not among the tasks"
-    phi = by["kappa", "AG News", "Phi-4-MM", "matched, Phi-4-MM", "clean", None]
-    assert phi.ours is None and "no arm is the paper's Phi-4-MM nor its matched, Phi-4-MM" in phi.why
+    phi = by["kappa", "AG News", "Phi-4-MM", "Phi-4-MM's cascade", "clean", None]
+    assert phi.ours is None and "no arm is the paper's Phi-4-MM nor Phi-4-MM's cascade" in phi.why
     assert "no such figure" in by["accuracy", "AG News", "Ultravox", None, "clean", None].why
     assert "no such figure" in by["lens precision", ANY, "Ultravox", None, "clean", 31].why
     assert "shut down" in by["kappa", "AG News", GEMINI, "Cascade-S", "clean", None].why

@@ -29,9 +29,9 @@ SYSTEMS: Mapping[str, str] = {
 CASCADES: Mapping[tuple[str, str], str] = {
     ("openai/whisper-large-v3", "Qwen/Qwen2.5-7B-Instruct"): "Cascade-S",
     ("openai/whisper-small", "Qwen/Qwen2.5-7B-Instruct"): "Cascade-W",
-    ("openai/whisper-large-v3", "Qwen/Qwen2-7B-Instruct"): "matched, Qwen2-Audio",
-    ("openai/whisper-large-v3", "meta-llama/Llama-3.1-8B-Instruct"): "matched, Ultravox",
-    ("openai/whisper-large-v3", "microsoft/Phi-4-mini-instruct"): "matched, Phi-4-MM",
+    ("openai/whisper-large-v3", "Qwen/Qwen2-7B-Instruct"): "Qwen2-Audio's cascade",
+    ("openai/whisper-large-v3", "meta-llama/Llama-3.1-8B-Instruct"): "Ultravox's cascade",
+    ("openai/whisper-large-v3", "microsoft/Phi-4-mini-instruct"): "Phi-4-MM's cascade",
 }
 """(ASR, LLM) → the paper's name of the cascade."""
 
@@ -75,7 +75,7 @@ def _kappas() -> Iterable[Figure]:
     }
     for task, values in table.items():
         for system, value in zip(SYSTEMS.values(), values, strict=True):
-            yield Figure("kappa", task, system, f"matched, {system}", "clean", value, value, "Figure 1")
+            yield Figure("kappa", task, system, f"{system}'s cascade", "clean", value, value, "Figure 1")
     yield Figure("kappa", "CommonsenseQA", "Ultravox", "Cascade-S", "clean", 0.65, 0.65, "Figure 1")
     for task in ("AG News", "SST-2", "CommonsenseQA"):
         yield Figure("kappa", task, GEMINI, "Cascade-S", "clean", 0.74, 0.92, "Figure 1", over="tasks")
@@ -91,7 +91,7 @@ def _overlaps() -> Iterable[Figure]:
         ("MELD", "Ultravox", 0.68),
         ("MELD", "Phi-4-MM", 0.44),
     ):
-        yield Figure("error overlap", task, system, f"matched, {system}", "clean", value, value, "Figure 2")
+        yield Figure("error overlap", task, system, f"{system}'s cascade", "clean", value, value, "Figure 2")
 
 
 def _accuracies() -> Iterable[Figure]:
@@ -197,7 +197,7 @@ def _beside(
         why = partial.get(figure.task, f"the paper's {figure.task} is not among the tasks")
         return Beside(figure, None, None, f"not compared: {why}")
     if absent := [name for name in names if name not in arm_of]:
-        return Beside(figure, None, None, f"not compared: no arm is the paper's {' nor its '.join(absent)}")
+        return Beside(figure, None, None, f"not compared: no arm is the paper's {' nor '.join(absent)}")
     right = None if figure.right is None else arm_of[figure.right]
     own = ours(figure, task_of[figure.task], arm_of[figure.left], right)
     if own is None:
