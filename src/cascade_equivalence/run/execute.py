@@ -90,7 +90,7 @@ def execute(run: Run, first: Callable[[], None] | None = None) -> int:
     make_clips(run, questions)
     for line in accounts(run, questions):
         run.reporter.say(line)
-    if look and looking:
+    if first and look and looking:
         total = sum(stage.pieces for stage in ahead)
         with run.reporter.stage(looking[0].stage, total, 0) as bar:
             _carry_out(replace(look, reporter=Within(bar)))

@@ -39,7 +39,7 @@ def by_onednn(model: nn.Module) -> None:
 def _can() -> bool:
     """Whether the operator is there and right; it is not part of torch's public face."""
     made: Any = None
-    if torch.backends.mkldnn.is_available():
+    if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         given, weight = torch.arange(64.0).reshape(8, 8), torch.eye(8)
         try:
             with torch.inference_mode():
