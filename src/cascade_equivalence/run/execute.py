@@ -73,7 +73,7 @@ class Asked:
 
 
 def execute(run: Run, first: Callable[[], None] | None = None) -> int:
-    """Do what the journal lacks. Returns how many answers are still missing: asked for in vain, or not in a file.
+    """Do what the journal lacks. Returns how many answers are still missing: those that were asked for in vain.
 
     first: called when a first look (`run.glance`) is in the journal, in a run that takes minutes. Raises `RunError`,
     `AudioError` or `ModelError`; what was committed before stays, and the same call goes on from there.
@@ -90,7 +90,7 @@ def execute(run: Run, first: Callable[[], None] | None = None) -> int:
     make_clips(run, questions)
     for line in accounts(run, questions):
         run.reporter.say(line)
-    if first and look and looking:
+    if look and looking:
         total = sum(stage.pieces for stage in ahead)
         with run.reporter.stage(looking[0].stage, total, 0) as bar:
             _carry_out(replace(look, reporter=Within(bar)))
