@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from cascade_equivalence.agreement import compare, label_shift
+from cascade_equivalence.agreement.label_shift import _raked, _scalable
 
 from .planted_data import flip
 
@@ -76,3 +77,55 @@ def test_what_cannot_be_defined_is_none():
     assert label_shift(np.repeat([0, 1], 25), np.zeros(50, dtype=int), classes=2).kappa_matched is None
     with pytest.raises(ValueError, match="left has 50 items"):
         label_shift(ones, ones[:20], classes=2)
+
+
+def raked_plainly(table, rounds=200_000):
+    """Both margins brought to their mean in turn, until they hold; None where they never do."""
+    target = 0.5 * (table.sum(axis=0) + table.sum(axis=1))
+    out = table.astype(float)
+    for _ in range(rounds):
+        for axis in (1, 0):
+            margin = out.sum(axis=axis)
+            factor = np.divide(target, margin, out=np.zeros_like(target), where=margin > 0)
+            out = out * (factor[:, None] if axis == 1 else factor[None, :])
+        if np.abs(out.sum(axis=1) - target).max() <= 1e-13 * table.sum():
+            return out
+    return None
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_raking_by_newton_is_raking_in_turn(classes):
+    rng = np.random.default_rng(classes)
+    for scale in (3, 40, 4000):
+        for _ in range(10):
+            table = rng.poisson(rng.random((classes, classes)) * scale) + np.diag(rng.poisson(2.0 * scale, classes) + 1)
+            plain = raked_plainly(table, 2_000)
+            if plain is not None:
+                assert _raked(table.astype(float)) == pytest.approx(plain, abs=1e-9 * table.sum())
+
+
+@pytest.mark.parametrize(
+    ("table", "possible"),
+    [
+        # A label that only one of the arms uses; an entry off every cycle; the same with a way back.
+        ([[5, 3], [0, 0]], False),
+        ([[5, 3], [0, 4]], False),
+        ([[5, 3, 0], [0, 4, 2], [1, 0, 6]], True),
+        # Never the same label: margins of two labels that are met, and of three that are not.
+        ([[0, 3], [5, 0]], True),
+        ([[0, 3, 0], [4, 0, 1], [0, 2, 0]], True),
+        ([[0, 9, 1], [9, 0, 1], [1, 1, 0]], True),
+        ([[9, 1, 0], [0, 0, 2], [1, 1, 0]], True),
+    ],
+)
+def test_zeros_forbid_raking_where_no_such_table_has_the_margins(table, possible):
+    counts = np.array(table, dtype=float)
+    target = 0.5 * (counts.sum(axis=0) + counts.sum(axis=1))
+    used = target > 0
+    assert _scalable(counts[np.ix_(used, used)], target[used]) == possible
+    raked = _raked(counts)
+    assert (raked is not None) == possible
+    if raked is not None:
+        assert raked.sum(axis=0) == pytest.approx(target)
+        assert raked.sum(axis=1) == pytest.approx(target)
+        assert ((raked > 0) == (counts > 0)).all()

@@ -125,7 +125,7 @@ def test_replicates_equal_weighted_kappa_of_scikit_learn():
     gold, left, right = arms(5, n=300, flipped=0.2, invalid=0.02)
     weights = Resamples.draw(300, resamples=40, seed=9)
     pair = compare(left, right, gold, classes=4, weights=weights)
-    drawn = np.concatenate(list(weights.blocks())).astype(float)
+    drawn = np.concatenate(list(weights.blocks()), axis=1).T.astype(float)
     for i, w in enumerate(drawn):
         assert pair.replicates.kappa[i] == pytest.approx(cohen_kappa_score(left, right, sample_weight=w), abs=1e-12)
         joint = (left != gold) & (right != gold)
@@ -225,7 +225,7 @@ def test_many_labels_take_the_sorting_path():
     right = np.where(rng.random(2000) < 0.7, left, rng.integers(300, size=2000))
     weights = Resamples.draw(2000, resamples=20)
     pair = compare(left, right, classes=300, weights=weights)
-    drawn = np.concatenate(list(weights.blocks())).astype(float)
+    drawn = np.concatenate(list(weights.blocks()), axis=1).T.astype(float)
     reference = [cohen_kappa_score(left, right, sample_weight=w) for w in drawn]
     assert pair.replicates.kappa == pytest.approx(reference, abs=1e-12)
 
@@ -286,10 +286,10 @@ def test_unfit_weights_are_refused():
 def test_weights_are_the_same_for_the_same_seed_and_only_then():
     one, same, other = (Resamples.draw(80, resamples=30, seed=s) for s in (1, 1, 2))
     assert one.token == same.token != other.token
-    first, second, third = (np.concatenate(list(w.blocks())) for w in (one, same, other))
+    first, second, third = (np.concatenate(list(w.blocks()), axis=1) for w in (one, same, other))
     assert (first == second).all()
     assert not (first == third).all()
-    assert (first.sum(axis=1) == 80).all()
+    assert (first.sum(axis=0) == 80).all()
 
 
 def test_a_single_item_has_a_defined_result():

@@ -252,7 +252,7 @@ def test_pooled_verdict_over_tasks():
     assert "equivalent" not in alone
     assert verdict(pair, ceiling).name == "equivalent"
     # Resampling keeps the size of every task.
-    drawn = np.concatenate(list(weights.blocks()))
+    drawn = np.concatenate(list(weights.blocks()), axis=1).T
     for task in range(8):
         assert (drawn[:, strata == task].sum(axis=1) == 60).all()
 

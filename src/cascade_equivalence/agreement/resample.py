@@ -6,19 +6,21 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Weights = NDArray[np.float32] | NDArray[np.float64]
+Weights = NDArray[np.uint8] | NDArray[np.float32]
+"""(units, b): how often each of b resamples drew each unit."""
 
-# One block of weights stays below this many entries: 64 MB as float32.
+# One block of weights stays below this many entries: 64 MB as float32, 16 MB as bytes.
 _BLOCK_ENTRIES = 16_000_000
 # Below this many bytes the blocks of a Resamples are kept, so that the next pair finds them made.
 _KEPT_BYTES = 192_000_000
+# Counts of labels are kept up to this many bytes.
+_COUNTED_BYTES = 96_000_000
 # Beyond this many distinct answer patterns drawing items is faster than drawing patterns.
 _MOST_PATTERNS = 4096
 # A matrix product beats sorting and adding up to about this many classes.
@@ -50,7 +52,8 @@ class Resamples:
     """Per stratum, how many units are drawn."""
     clustered: bool
     token: str
-    _kept: list[Weights | NDArray[np.uint8]] = field(default_factory=list, repr=False, compare=False)
+    _kept: list[Weights] = field(default_factory=list, repr=False, compare=False)
+    _counted: dict[bytes, tuple[Ints, NDArray[np.generic]]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def units(self) -> int:
@@ -128,33 +131,23 @@ class Resamples:
         return Resamples.draw(n, resamples=resamples, seed=seed, clusters=clusters, strata=strata)
 
     def blocks(self) -> Iterator[Weights]:
-        """The weights, (b, units) at a time, `resamples` rows in all; row sums are the units drawn."""
+        """The weights, `resamples` columns in all; columns sum to the units drawn."""
         if self._kept:
-            for kept in self._kept:
-                yield np.asarray(kept, dtype=self._exact)
+            yield from self._kept
             return
-        made: list[Weights | NDArray[np.uint8]] = []
+        made: list[Weights] = []
         step = max(1, _BLOCK_ENTRIES // self.units)
         for number, start in enumerate(range(0, self.resamples, step)):
             block = self._block(np.random.default_rng([self.seed, number]), min(step, self.resamples - start))
-            if len(made) == number:
-                entries = self.resamples * self.units
-                if block.itemsize * entries <= _KEPT_BYTES:
-                    made.append(block)
-                elif entries <= _KEPT_BYTES and block.max(initial=0) <= 255:
-                    # An item or a cluster is hardly ever drawn more often: a byte holds its weight.
-                    made.append(block.astype(np.uint8))
+            if len(made) == number and block.itemsize * self.resamples * self.units <= _KEPT_BYTES:
+                made.append(block)
             yield block
         if len(made) * step >= self.resamples:
             self._kept.extend(made)
 
-    @property
-    def _exact(self) -> np.dtype[Any]:
-        # Whole numbers below 2**24 add up exactly in float32, whose products run twice as fast.
-        return np.dtype(np.float32 if self.n < 2**24 else np.float64)
-
     def _block(self, rng: np.random.Generator, rows: int) -> Weights:
-        out: Weights = np.empty((rows, self.units), dtype=self._exact)
+        # Whole numbers below 2**24 add up exactly in float32.
+        out = np.empty((rows, self.units), dtype=np.float32 if self.n < 2**24 else np.float64)
         for s, (a, b) in enumerate(itertools.pairwise(self.bounds)):
             if self.chances is not None:
                 out[:, a:b] = rng.multinomial(self.draws[s], self.chances[s], size=rows)
@@ -163,15 +156,20 @@ class Resamples:
             drawn = rng.integers(width, size=(rows, width), dtype=np.int64)
             drawn += np.arange(rows, dtype=np.int64)[:, None] * width
             out[:, a:b] = np.bincount(drawn.ravel(), minlength=rows * width).reshape(rows, width)
-        return out
+        # An item or a cluster is hardly ever drawn more often than a byte holds; a pattern is.
+        kind = np.uint8 if out.max(initial=0.0) <= 255 else out.dtype
+        return np.ascontiguousarray(out.T, dtype=kind)
 
     def sums(self, columns: NDArray[np.generic]) -> Floats:
         """(n, m) values per item → (resamples, m) weighted sums."""
         total = self.total(columns)
-        return np.concatenate([total(w) for w in self.blocks()])
+        return np.concatenate([total(w) for w in self.blocks()], axis=1).T
 
     def total(self, columns: NDArray[np.generic]) -> Callable[[Weights], Floats]:
-        """(n, m) values per item → a function from a block of weights (b, units) to sums (b, m)."""
+        """(n, m) values per item → a function from a block of weights to sums (m, b).
+
+        What it costs is proportional to the units on which any column is not 0. A pattern's items all have one value.
+        """
         if self.units == self.n and bool((self.unit == np.arange(self.n)).all()):
             per_unit = np.asarray(columns, dtype=np.float64)
         else:
@@ -179,20 +177,24 @@ class Resamples:
             for j in range(columns.shape[1]):
                 per_unit[:, j] = np.bincount(self.unit, weights=columns[:, j], minlength=self.units)
             per_unit *= self.share[:, None]
-        as_single = per_unit.astype(np.float32)
+            if self.chances is not None and columns.dtype.kind in "biu":
+                # Whole numbers again, which size × (1 / size) need not be.
+                per_unit = np.rint(per_unit)
+        there = np.flatnonzero(per_unit.any(axis=1))
+        values = np.ascontiguousarray(per_unit[there].T)
+        # float32 only where nothing is lost: whole numbers whose largest sum stays below 2**24.
+        limit = self.sampled * float(np.abs(values).max(initial=0.0))
+        if limit < 2**24 and bool((values == np.rint(values)).all()):
+            values = values.astype(np.float32)  # type: ignore[assignment]
 
         def apply(w: Weights) -> Floats:
-            # float32 only where nothing is lost: whole numbers whose largest sum stays below 2**24.
-            if w.dtype == np.float32 and whole:
-                return (w @ as_single).astype(np.float64)
-            return np.asarray(w, dtype=np.float64) @ per_unit
+            rows = w if len(there) == len(w) else w[there]
+            return (values @ rows.astype(values.dtype, copy=False)).astype(np.float64, copy=False)
 
-        limit = self.sampled * float(np.abs(per_unit).max(initial=0.0))
-        whole = limit < 2**24 and bool((per_unit == np.rint(per_unit)).all())
         return apply
 
     def count(self, labels: Ints, classes: int) -> Callable[[Weights], Floats]:
-        """(n,) codes 0 … classes − 1 → a function from a block of weights to counts (b, classes)."""
+        """(n,) codes 0 … classes − 1 → a function from a block of weights to counts (classes, b)."""
         if classes <= MOST_DENSE_CLASSES:
             return self.total(labels[:, None] == np.arange(classes)[None, :])
         order = np.argsort(labels, kind="stable")
@@ -200,14 +202,29 @@ class Resamples:
         present, starts = np.unique(labels[order], return_index=True)
 
         def apply(w: Weights) -> Floats:
-            out = np.zeros((len(w), classes))
+            out = np.zeros((classes, w.shape[1]))
             step = max(1, _BLOCK_ENTRIES // (2 * self.n))
-            for a in range(0, len(w), step):
-                weighed = w[a : a + step, unit] * share
-                out[a : a + step, present] = np.add.reduceat(weighed, starts, axis=1)
+            for a in range(0, w.shape[1], step):
+                weighed = w[unit, a : a + step] * share[:, None]
+                out[present, a : a + step] = np.add.reduceat(weighed, starts, axis=0)
             return out
 
         return apply
+
+    def counted(self, labels: Ints) -> tuple[Ints, NDArray[np.generic]]:
+        """(n,) codes → those that occur, ascending, and (codes, resamples) how often each was drawn.
+
+        Kept with the weights, since a system's answers stand in several pairs.
+        """
+        key = hashlib.blake2b(np.ascontiguousarray(labels).tobytes(), digest_size=16).digest()
+        if key not in self._counted:
+            present, code = np.unique(labels, return_inverse=True)
+            total = self.count(code.astype(np.int64), len(present))
+            found = np.concatenate([_narrow(total(w)) for w in self.blocks()], axis=1)
+            if found.nbytes + sum(kept.nbytes for _, kept in self._counted.values()) > _COUNTED_BYTES:
+                self._counted.clear()
+            self._counted[key] = present, found
+        return self._counted[key]
 
 
 def codes(values: object, n: int, name: str) -> Ints:
@@ -218,6 +235,11 @@ def codes(values: object, n: int, name: str) -> Ints:
     if array.shape != (n,):
         raise ValueError(f"{name} must have shape ({n},), got {array.shape}")
     return np.unique(array, return_inverse=True)[1].astype(np.int64)
+
+
+def _narrow(counts: Floats) -> NDArray[np.generic]:
+    """Whole numbers in the smallest type that holds them."""
+    return counts.astype(np.min_scalar_type(int(counts.max(initial=0.0))))
 
 
 def _bounds(of_stratum: NDArray[np.int64], strata: int) -> tuple[int, ...]:

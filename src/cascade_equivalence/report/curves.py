@@ -291,7 +291,7 @@ def _draw(lines: Sequence[Line], conditions: Sequence[str], span: tuple[float, f
         )
         .configure_axisY(domain=False, ticks=False)
     )  # fmt: skip
-    return _safe(vl_convert.vegalite_to_svg(chart.to_dict()))
+    return _safe(vl_convert.vegalite_to_svg(chart.to_dict(validate=False)))
 
 
 def _axis(conditions: Sequence[str]) -> tuple[list[str], list[float], str]:

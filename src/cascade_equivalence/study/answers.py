@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from cascade_equivalence.study.load import Recorded
 from cascade_equivalence.study.records import Answer, ItemRecord, TaskRecord
+from cascade_equivalence.study.word_errors import words_wrong
 
 if TYPE_CHECKING:
     import pandas
@@ -144,9 +145,5 @@ def _normaliser() -> Any:
 
 @cache
 def _word_errors(spoken: str, heard: str) -> float | None:
-    import jiwer
-
     said, read = _normaliser()(spoken), _normaliser()(heard)
-    if not said:
-        return None
-    return float(jiwer.wer(said, read)) if read else 1.0
+    return words_wrong(said, read) / len(said.split()) if said else None

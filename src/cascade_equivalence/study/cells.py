@@ -39,8 +39,12 @@ class Cell:
 def cells_of(task: TaskRecord, arm: Arm, answers: Sequence[Answer | None]) -> list[Cell]:
     """Cells of one arm on one task, condition by condition. An unfinished cell holds the items answered so far."""
     cells = []
+    by_condition: dict[str, dict[str, Answer]] = {}
+    for answer in answers:
+        if answer:
+            by_condition.setdefault(answer.condition, {})[answer.item] = answer
     for condition in [GOLD_CONDITION] if arm.kind == "gold" else task.conditions:
-        by_item = {answer.item: answer for answer in answers if answer and answer.condition == condition}
+        by_item = by_condition.get(condition, {})
         said = [(item, by_item.get(item.id)) for item in task.items]
         labels = [MISSING if answer is None else task.code(item, answer.label) for item, answer in said]
         correct = [answer is not None and bool(task.right(item, answer.label)) for item, answer in said]
@@ -65,4 +69,5 @@ def cells_of(task: TaskRecord, arm: Arm, answers: Sequence[Answer | None]) -> li
 
 def gold_of(task: TaskRecord) -> Labels | None:
     """Gold labels of a task, shape (n,); None unless every item has one."""
-    return None if task.gold is None else np.array(task.gold, dtype=np.int64)
+    gold = task.gold
+    return None if gold is None else np.array(gold, dtype=np.int64)

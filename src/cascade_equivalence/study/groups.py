@@ -51,7 +51,8 @@ class Cells:
     def __init__(self, study: StudyRecord, cells: Sequence[Cell]) -> None:
         self.study = study
         self._by_key = {(c.task, c.condition, c.arm): c for c in cells}
-        self._weights: dict[bytes, Resamples] = {}
+        self._weights: dict[tuple[object, ...], tuple[Labels | None, Labels | None, Resamples]] = {}
+        self._golds: dict[str, Labels | None] = {}
 
     def of(self, group: Group, condition: str, arm: str) -> list[Cell] | None:
         """An arm's cells on a group, the gold arm's under any condition; None where it was not run there."""
@@ -65,7 +66,7 @@ class Cells:
         """Two cells on the items both have answered; labels of different tasks are compared within their task only."""
         if left is None or right is None or not (both := answered(left, right)):
             return None
-        golds = [gold_of(task) for task in group.tasks]
+        golds = [self._gold(task) for task in group.tasks]
         gold = None
         if all(g is not None for g in golds):
             gold = np.concatenate([g[keep] for g, keep in zip(golds, both, strict=True) if g is not None])
@@ -81,6 +82,7 @@ class Cells:
             weights=weights,
             margin=self.study.margin,
         )
+        pair = replace(pair, replicates=pair.replicates.of_kappa())
         if classes > 2 and any(task.classes < 3 for task in group.tasks):
             note = "not defined: with two labels, two wrong answers are always the same one"
             pair = replace(
@@ -110,21 +112,26 @@ class Cells:
         self, group: Group, kept: Sequence[NDArray[np.bool_]]
     ) -> tuple[Labels | None, Labels | None, Resamples]:
         """Clusters, strata and bootstrap weights of the items of a group that are `kept` (task by task)."""
-        strata = np.concatenate([np.full(int(keep.sum()), i) for i, keep in enumerate(kept)])
-        units, clusters = _units(group, kept), self.clusters(group, kept)
-        layers = strata if len(group.tasks) > 1 else None
-        key = "\n".join([group.name, *units]).encode()
+        key = (*(task.name for task in group.tasks), *(keep.tobytes() for keep in kept))
         if key not in self._weights:
             while len(self._weights) >= _MOST_KEPT:
                 del self._weights[next(iter(self._weights))]
-            self._weights[key] = Resamples.draw(
+            strata = np.concatenate([np.full(int(keep.sum()), i) for i, keep in enumerate(kept)])
+            clusters, layers = self.clusters(group, kept), strata if len(group.tasks) > 1 else None
+            drawn = Resamples.draw(
                 len(strata),
                 resamples=self.study.resamples,
                 seed=self.study.seed,
                 clusters=clusters,
                 strata=layers,
             )
-        return clusters, layers, self._weights[key]
+            self._weights[key] = clusters, layers, drawn
+        return self._weights[key]
+
+    def _gold(self, task: TaskRecord) -> Labels | None:
+        if task.name not in self._golds:
+            self._golds[task.name] = gold_of(task)
+        return self._golds[task.name]
 
 
 def _units(group: Group, kept: Sequence[NDArray[np.bool_]]) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from operator import attrgetter
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cascade_equivalence.errors import RunError
 from cascade_equivalence.run.journal import AnswerRow, ClipRow, Journal, ReplyRow, TranscriptRow
@@ -68,6 +69,10 @@ def load(directory: Path) -> Recorded:
 @dataclass(frozen=True, slots=True)
 class _Loader:
     journal: Journal
+    same: dict[str, str] = field(default_factory=dict)
+    """One object for equal strings: names, hashes and texts stand in many answers."""
+    sound: set[tuple[type, ...]] = field(default_factory=set)
+    """A kind of row and its values' types, where they are those of its columns."""
 
     def load(self) -> Recorded:
         study = self._required(StudyRecord, "study")
@@ -148,13 +153,17 @@ class _Loader:
         return mine[-1].stages if mine else ()
 
     def _given(self, wanted: Mapping[str, Mapping[str, tuple[str, ...]]]) -> Given:
-        keys = {key for per in wanted.values() for some in per.values() for key in some}
-        rows = [self._typed(row) for row in self.journal.rows(AnswerRow, keys).values()]
-        replies = self.journal.rows(ReplyRow, {row.reply for row in rows})
-        read = self.journal.rows(TranscriptRow, {row.transcript for row in rows if row.transcript})
+        keys = list({key: None for per in wanted.values() for some in per.values() for key in some})
         # One object for all arms and tasks that read it.
-        transcripts = {key: self._transcript(row) for key, row in read.items()}
-        made = {row.key: self._answer(row, replies, transcripts) for row in rows}
+        transcripts: dict[str, Transcript] = {}
+        made: dict[str, Answer] = {}
+        # Part by part, since rows take more memory than the answers made of them.
+        for start in range(0, len(keys), _ROWS_AT_ONCE):
+            rows = [self._typed(row) for row in self.journal.each(AnswerRow, keys[start : start + _ROWS_AT_ONCE])]
+            replies = self.journal.rows(ReplyRow, {row.reply for row in rows})
+            unread = {row.transcript for row in rows if row.transcript} - transcripts.keys()
+            transcripts |= {row.key: self._transcript(row) for row in self.journal.each(TranscriptRow, unread)}
+            made |= {row.key: self._answer(row, replies, transcripts) for row in rows}
         return {
             arm: {task: tuple(made.get(key) for key in keys) for task, keys in per.items()}
             for arm, per in wanted.items()
@@ -163,14 +172,15 @@ class _Loader:
     def _answer(self, row: AnswerRow, replies: Mapping[str, ReplyRow], transcripts: Mapping[str, Transcript]) -> Answer:
         heard = None if row.transcript is None else self._row(transcripts, row.transcript, "transcript", row)
         reply = self._typed(self._row(replies, row.reply, "reply", row))
+        one = self.same.setdefault
         return Answer(
-            item=row.item,
-            condition=row.condition,
-            label=row.label,
+            item=one(row.item, row.item),
+            condition=one(row.condition, row.condition),
+            label=one(row.label, row.label),
             tie=bool(row.tie),
-            read=reply.content,
+            read=one(reply.content, reply.content),
             compute_s=reply.compute_s + (heard.compute_s if heard else 0.0),
-            clip=row.clip,
+            clip=row.clip and one(row.clip, row.clip),
             transcript=heard,
             served=reply.served,
             scores=self._scores(reply),
@@ -182,13 +192,16 @@ class _Loader:
         if reply.scores is None:
             return None
         try:
-            return decode(tuple[float | None, ...], json.loads(reply.scores), self._where("scores"))
+            found = json.loads(reply.scores)
+            if isinstance(found, list) and all(type(score) is float for score in found):
+                return tuple(found)
+            return decode(tuple[float | None, ...], found, self._where("scores"))
         except ValueError:
             raise self._damaged(f"ReplyRow {reply.key[:20]}: scores is {reply.scores[:40]!r}") from None
 
     def _transcript(self, row: TranscriptRow) -> Transcript:
         self._typed(row)
-        return Transcript(row.text, row.logprob, bool(row.complete), row.compute_s)
+        return Transcript(self.same.setdefault(row.text, row.text), row.logprob, bool(row.complete), row.compute_s)
 
     def _row(self, rows: Mapping[str, R], key: str, what: str, of: AnswerRow) -> R:
         if key not in rows:
@@ -197,11 +210,15 @@ class _Loader:
 
     def _typed(self, row: Row) -> Row:
         """The row, if its values are of the columns' types: SQLite keeps whatever bytes are there."""
+        types = (type(row), *map(type, _VALUES[type(row)](row)))
+        if types in self.sound:
+            return row
         for column in fields(row):
             value = getattr(row, column.name)
             kinds = _COLUMNS[str(column.type).removesuffix(" | None")]
             if not (value is None and str(column.type).endswith("None")) and not isinstance(value, kinds):
                 raise self._damaged(f"{type(row).__name__} {str(row.key)[:20]}: {column.name} is {str(value)[:40]!r}")
+        self.sound.add(types)
         return row
 
     def _required(self, kind: type[R], key: str) -> R:
@@ -222,6 +239,11 @@ class _Loader:
         return damaged(f"{self.journal.path}: {what}")
 
 
+_ROWS_AT_ONCE = 5000
+_VALUES: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+    kind: attrgetter(*(column.name for column in fields(kind)))
+    for kind in (AnswerRow, ReplyRow, TranscriptRow, ClipRow)
+}
 _COLUMNS: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float)}
 
 

@@ -51,15 +51,21 @@ def word_errors(
     for asr, arm in reversed(first_arm.items()):
         for task in tasks:
             spoken = {item.id: normalise(item.text) for item in task.items if item.text}
+            heard: dict[str, list[tuple[str, Transcript]]] = {}
+            for answer in given[arm][task.name]:
+                if answer and answer.transcript and spoken.get(answer.item):
+                    heard.setdefault(answer.condition, []).append((answer.item, answer.transcript))
             for condition in conditions:
-                rows = [
-                    (answer.item, answer.transcript)
-                    for answer in given[arm][task.name]
-                    if answer and answer.transcript and answer.condition == condition and spoken.get(answer.item)
-                ]
-                if rows:
+                if rows := heard.get(condition):
                     found.append(_rate(asr, task.name, condition, rows, spoken, normalise))
     return tuple(found)
+
+
+def words_wrong(said: str, read: str) -> int:
+    """Substituted, deleted and inserted words; both texts normalised."""
+    from rapidfuzz.distance import Levenshtein
+
+    return int(Levenshtein.distance(said.split(), read.split()))
 
 
 def corpus_rate(pairs: Sequence[tuple[str, str]]) -> Interval:
@@ -67,15 +73,8 @@ def corpus_rate(pairs: Sequence[tuple[str, str]]) -> Interval:
 
     pairs: what was said (not empty) and what was read, both normalised.
     """
-    import jiwer
-
-    @cache
-    def count(said: str, read: str) -> tuple[int, int]:
-        words = len(said.split())
-        out = jiwer.process_words(said, read) if read else None
-        return (words if out is None else out.substitutions + out.deletions + out.insertions), words
-
-    table = np.array([count(said, read) for said, read in pairs], dtype=np.int64)
+    counts = {pair: (words_wrong(*pair), len(pair[0].split())) for pair in set(pairs)}
+    table = np.array([counts[pair] for pair in pairs], dtype=np.int64)
     totals = _resampled(table[:, 0], table[:, 1])
     low, high = np.percentile(totals[0] / totals[1], [2.5, 97.5])
     return Interval(float(table[:, 0].sum() / table[:, 1].sum()), float(low), float(high))
