@@ -185,7 +185,7 @@ class Resamples:
         # float32 only where nothing is lost: whole numbers whose largest sum stays below 2**24.
         limit = self.sampled * float(np.abs(values).max(initial=0.0))
         if limit < 2**24 and bool((values == np.rint(values)).all()):
-            values = values.astype(np.float32)  # type: ignore[assignment]
+            values = values.astype(np.float32)
 
         def apply(w: Weights) -> Floats:
             rows = w if len(there) == len(w) else w[there]

@@ -6,7 +6,7 @@ What makes each of them is a value that can be pickled, so that other processes 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -48,9 +48,12 @@ class Recogniser:
     padding: Padding
     digest: str
 
-    def load(self) -> Whisper:
-        """Raises `ModelError`."""
-        return Whisper(self.name, self.directory, self.placement, self.padding)
+    def beside(self, backbone: Backbone) -> Whisper:
+        """Loaded where the language model is, which is the worker's own device. Raises `ModelError`."""
+        device, placement = str(backbone.device), self.placement
+        if placement.device.partition(":")[0] == device.partition(":")[0]:
+            placement = replace(placement, device=device)
+        return Whisper(self.name, self.directory, placement, self.padding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Disguised:
 
     def __call__(self, backbone: Backbone) -> SpeechLLM:
         """The speech LLM on that language model."""
-        whisper = self.asr.load()
+        whisper = self.asr.beside(backbone)
         return reader("disguised", backbone, lambda clips: [t.text for t in whisper.transcribe(clips)])
 
 
@@ -73,7 +76,7 @@ class AheadWhenClean:
 
     def __call__(self, backbone: Backbone) -> SpeechLLM:
         """The speech LLM on that language model."""
-        whisper = self.asr.load()
+        whisper = self.asr.beside(backbone)
 
         def text_of(clips: Sequence[Clip]) -> list[str]:
             known = [shipped_words(clip) for clip in clips]
