@@ -32,7 +32,7 @@ def register() -> str:
         plain = query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.shape[:2] == key.shape[:2]
         causal = getattr(module, "is_causal", False) and query.shape[2] > 1
         if not plain or causal or attention_mask is not None or torch.is_grad_enabled():
-            return sdpa_attention_forward(module, query, key, value, attention_mask, **settings)  # type: ignore[return-value]
+            return sdpa_attention_forward(module, query, key, value, attention_mask, **settings)  # type: ignore[no-any-return]
         scale = settings.get("scaling")
         return attend(query, key, value, query.shape[-1] ** -0.5 if scale is None else scale).transpose(1, 2), None
 
