@@ -15,12 +15,12 @@ from cascade_equivalence.errors import AudioError
 from cascade_equivalence.run.accounts import accounts
 from cascade_equivalence.run.answers import Labels, batches, calibrated
 from cascade_equivalence.run.batching import chunks
-from cascade_equivalence.run.forecast import Expected, forecast, in_words
-from cascade_equivalence.run.glance import ITEMS, WORTH_S, glance
+from cascade_equivalence.run.forecast import forecast, in_words
+from cascade_equivalence.run.glance import ITEMS, WORTH_S, Shown, glance
 from cascade_equivalence.run.hearing import hearing_fact, hearing_key, hearing_questions
 from cascade_equivalence.run.journal import AnswerRow, ClipRow, ReplyRow, Row, TranscriptRow
 from cascade_equivalence.run.latency import WARM_UP, latency_fact, latency_key, latency_questions
-from cascade_equivalence.run.plan import ArmPlan, Plan
+from cascade_equivalence.run.plan import ArmPlan, Plan, Trial
 from cascade_equivalence.run.progress import Within
 from cascade_equivalence.run.questions import Question, Stimuli, clip_key, of_calibration, of_trials
 from cascade_equivalence.run.repeats import other_size, repeat_fact, repeat_key, repeat_questions
@@ -29,6 +29,7 @@ from cascade_equivalence.run.work import Ask, Make, Sound, Transcribe, Work
 from cascade_equivalence.systems.identity import environment
 
 CLIPS_PER_COMMIT = 32
+LOOKING = f"first look: {ITEMS} items a task"
 
 KINDS: dict[type, type] = {Make: ClipRow, Transcribe: TranscriptRow, Ask: ReplyRow}
 """The rows that a kind of work yields."""
@@ -45,14 +46,17 @@ class Asked:
     repeats: list[Question]
 
     @classmethod
-    def of(cls, plan: Plan, arms: Sequence[ArmPlan]) -> Asked:
-        """In the order of the arms."""
+    def of(cls, plan: Plan, arms: Sequence[ArmPlan], shown: Shown | None = None) -> Asked:
+        """In the order of the arms. shown: of a first look, the answers that it is at; the rest but the hearing check
+        can wait."""
         return cls(
             calibration=[q for arm in arms for task in plan.tasks for q in of_calibration(plan, arm, task)],
             hearing=[q for arm in arms for asked in hearing_questions(plan, arm).values() for q in asked],
-            answers=[q for arm in arms for task in plan.tasks for q, _ in of_trials(plan, arm, task)],
-            latency=[q for arm in arms for q in latency_questions(plan, arm)],
-            repeats=[q for arm in arms for asked in repeat_questions(plan, arm).values() for q in asked],
+            answers=[q for q, _ in _wanted(plan, arms, shown)],
+            latency=[] if shown else [q for arm in arms for q in latency_questions(plan, arm)],
+            repeats=[]
+            if shown
+            else [q for arm in arms for asked in repeat_questions(plan, arm).values() for q in asked],
         )
 
     def those(self, ready: Callable[[Question], bool]) -> Asked:
@@ -82,18 +86,21 @@ def execute(run: Run, first: Callable[[], None] | None = None) -> int:
     run.journal.put_fact("environment", environment())
     questions = Asked.of(plan, plan.arms).all()
     expected = forecast(run, questions)
-    look = replace(run, plan=glance(plan)) if first and sum(s.seconds for s in expected) > WORTH_S else None
-    ahead = forecast(look, Asked.of(look.plan, plan.arms).all()) if look else []
     run.reporter.say(in_words(expected))
-    looking = [Expected(f"first look: {ITEMS} items a task", 1, sum(s.seconds for s in ahead))] if ahead else []
-    run.reporter.expect([(stage.stage, stage.seconds) for stage in (*expected[:1], *looking, *expected[1:])])
+    look = glance(plan) if first and sum(stage.seconds for stage in expected) > WORTH_S else None
+    looking = Asked.of(plan, plan.arms, look).all() if look else []
+    ahead = forecast(run, looking, look) if looking else []
+    stages = [(stage.stage, stage.seconds) for stage in expected]
+    if ahead:
+        stages.insert(1, (LOOKING, sum(stage.seconds for stage in ahead)))
+    run.reporter.expect(stages)
     make_clips(run, questions)
     for line in accounts(run, questions):
         run.reporter.say(line)
-    if look and looking:
-        total = sum(stage.pieces for stage in ahead)
-        with run.reporter.stage(looking[0].stage, total, 0) as bar:
-            _carry_out(replace(look, reporter=Within(bar)))
+    if first and ahead:
+        transcripts = sum(stage.pieces for stage in ahead if stage.stage.startswith("transcripts"))
+        with run.reporter.stage(LOOKING, transcripts + len(looking), 0) as bar:
+            _carry_out(replace(run, reporter=Within(bar)), look)
         first()
     missing = _carry_out(run)
     for tally in run.models.tallies.values():
@@ -101,12 +108,12 @@ def execute(run: Run, first: Callable[[], None] | None = None) -> int:
     return missing
 
 
-def _carry_out(run: Run) -> int:
+def _carry_out(run: Run, shown: Shown | None = None) -> int:
     """Transcripts, then what is asked of the arms; returns how many answers are missing."""
-    asked = Asked.of(run.plan, run.plan.arms)
+    asked = Asked.of(run.plan, run.plan.arms, shown)
     for asr in dict.fromkeys(arm.asr for arm in run.plan.arms if arm.asr):
         transcribe(run, asr, asked)
-    return sum(answer(run, arms) for arms in groups(run.plan))
+    return sum(answer(run, arms, shown) for arms in groups(run.plan))
 
 
 def calibrate(run: Run, arms: Sequence[ArmPlan]) -> None:
@@ -169,25 +176,31 @@ def transcribe(run: Run, asr: str, asked: Asked) -> None:
     _do(run, f"single transcripts: {asr}", timed, len(timed), in_turn=True)
 
 
-def answer(run: Run, arms: Sequence[ArmPlan]) -> int:
+def answer(run: Run, arms: Sequence[ArmPlan], shown: Shown | None = None) -> int:
     """All that is asked of arms on one language model; returns how many answers are missing at the end."""
     plan, journal = run.plan, run.journal
-    asked = Asked.of(plan, arms)
+    asked = Asked.of(plan, arms, shown)
     stimuli = Stimuli.of(plan, journal, asked.all())
     asked = asked.those(stimuli.ready)
     _ask(run, "calibration and hearing check", asked.once(), stimuli)
     labels = Labels(stimuli, calibrated(plan, journal, arms))
     _ask(run, "asked again, in other batches", asked.anew(), stimuli, other=True)
     _conclude(run, arms, labels)
-    missing = _answers(run, arms, labels)
-    _ask_one_by_one(run, arms, stimuli)
+    missing = _answers(run, _wanted(plan, arms, shown), labels)
+    if not shown:
+        _ask_one_by_one(run, arms, stimuli)
     return missing
 
 
-def _answers(run: Run, arms: Sequence[ArmPlan], labels: Labels) -> int:
+def _wanted(plan: Plan, arms: Sequence[ArmPlan], shown: Shown | None) -> list[tuple[Question, Trial]]:
+    """The trials of arms with their questions."""
+    found = [pair for arm in arms for task in plan.tasks for pair in of_trials(plan, arm, task)]
+    return [pair for pair in found if shown(pair[0])] if shown else found
+
+
+def _answers(run: Run, wanted: Sequence[tuple[Question, Trial]], labels: Labels) -> int:
     """Ask for the answers arm by arm, and file the label of each as its reply comes."""
     plan, stimuli, journal = run.plan, labels.stimuli, run.journal
-    wanted = [pair for arm in arms for task in plan.tasks for pair in of_trials(plan, arm, task)]
     trials = [(question, trial) for question, trial in wanted if stimuli.ready(question)]
     waiting: dict[str, list[tuple[Question, object]]] = {}
     keys = {id(q): plan.answer_key(q.arm, q.task, trial) for q, trial in trials}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cascade_equivalence.durations import duration
+from cascade_equivalence.run.glance import Shown
 from cascade_equivalence.run.journal import AnswerRow, ClipRow, TranscriptRow
 from cascade_equivalence.run.plan import LocalModel, Plan, SpeechModel
 from cascade_equivalence.run.questions import Question, Stimuli, clip_key, of_trials
@@ -27,8 +28,9 @@ class Expected:
     seconds: float
 
 
-def forecast(run: Run, questions: Iterable[Question]) -> list[Expected]:
-    """The stages of a run that have something to do, in their order. questions: all of the run's."""
+def forecast(run: Run, questions: Iterable[Question], shown: Shown | None = None) -> list[Expected]:
+    """The stages of a run that have something to do, in their order. questions: all of the run's; shown: of a first
+    look, the answers that it is at."""
     plan, journal = run.plan, run.journal
     asked = list(questions)
     heard = [q for q in asked if q.hears]
@@ -42,7 +44,8 @@ def forecast(run: Run, questions: Iterable[Question]) -> list[Expected]:
         left = len(pieces) - len(journal.rows(TranscriptRow, keys))
         found.append(Expected(f"transcripts: {asr}", left, left * TRANSCRIPT_S_PER_GB * gigabytes(plan, asr)))
     for arm in plan.arms:
-        keys = {plan.answer_key(arm, task, trial) for task in plan.tasks for _, trial in of_trials(plan, arm, task)}
+        trials = [pair for task in plan.tasks for pair in of_trials(plan, arm, task) if not shown or shown(pair[0])]
+        keys = {plan.answer_key(arm, question.task, trial) for question, trial in trials}
         left = len(keys) - len(journal.rows(AnswerRow, keys))
         # The checks ask about as often again as there are trials for them.
         beside = sum(q.arm.name == arm.name for q in asked) - len(keys) if left else 0

@@ -66,7 +66,8 @@ class Workers(Protocol):
 
 
 class Pool:
-    """An executor over workers. here: does what needs no weights, so that an endpoint's limits are those of a run."""
+    """An executor over workers. here: does what needs no weights, so that an endpoint's limits are those of a run, and
+    on processors what is done in turn, so that it has all of them as it would without workers."""
 
     def __init__(self, plan: Plan, here: Executor, workers: Workers) -> None:
         self._plan, self._here, self._workers = plan, here, workers
@@ -75,7 +76,9 @@ class Pool:
 
     def map(self, work: Sequence[Work], in_turn: bool = False) -> Iterator[list[Row]]:
         """See `Executor.map`. Raises `RunError` where the same piece lost two workers."""
-        if in_turn:
+        if in_turn and all(_on_processors(self._plan, piece) for piece in work):
+            yield from self._here.map(work, in_turn)
+        elif in_turn:
             for piece in work:
                 yield from self._map([piece])
         else:
@@ -164,6 +167,11 @@ def choose(worker: int, loaded: Sequence[Group | None], left: Mapping[Group, int
         return None
     longest = max(left, key=lambda group: left[group] / there[group])
     return longest if left[longest] >= WORTH_LOADING * there[longest] else None
+
+
+def _on_processors(plan: Plan, piece: Work) -> bool:
+    model = None if piece.model is None else plan.models[piece.model]
+    return isinstance(model, LocalModel | SpeechModel) and model.identity.device == "cpu"
 
 
 def _twice(piece: Work, worker: str, reason: str) -> str:

@@ -42,7 +42,7 @@ class ExecutorSpec(Strict):
         return self.devices or ["cpu"] * (self.workers or 1)
 
 
-Where = Literal["here"] | ExecutorSpec
+Where = Literal["auto", "here"] | ExecutorSpec
 
 
 def kind_of(device: str) -> str:
@@ -55,7 +55,7 @@ def executor_of(where: Where, say: Callable[[str], None]) -> Makes | None:
 
     The maker raises `UsageError` or `ModelError` where a device is not there or a model is on another.
     """
-    if where == "here":
+    if isinstance(where, str):
         return None
     from cascade_equivalence.run.plan import LocalModel, SpeechModel
     from cascade_equivalence.run.pool import Pool

@@ -19,6 +19,7 @@ from cascade_equivalence.study.optional import available
 from cascade_equivalence.study.record import record
 from cascade_equivalence.study.results import Results, analyse
 from cascade_equivalence.study.spec import Study, load_study
+from cascade_equivalence.study.spread import spread
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
 
 
@@ -44,7 +45,7 @@ def run_plan(
     build_tasks(study, base, reporter.say)
     plan = build_plan(_on_devices(study), base, reporter.say, own)
     refuse_too_large(plan, study.memory)
-    with open_run(directory, plan, reporter, executor_of(study.executor, reporter.say)) as run:
+    with open_run(directory, plan, reporter, executor_of(spread(study.executor, plan, own), reporter.say)) as run:
         record(study, plan, run.journal, replacing, left_out)
         missing = missing_of(plan, execute(run, first))
         # What workers hold in memory is free for the analyses, which load models here.
@@ -88,6 +89,6 @@ def run_study(
 
 def _on_devices(study: Study) -> Study:
     """The study with models on the type of device that its workers have, where it leaves the device open."""
-    if study.executor == "here" or study.device != "auto":
+    if isinstance(study.executor, str) or study.device != "auto":
         return study
     return study.model_copy(update={"device": kind_of(study.executor.places[0])})

@@ -57,7 +57,7 @@ def look() -> Machine:
         hub=frozenset(path.name for path in cache.glob("*--*")) if cache.is_dir() else frozenset(),
         offline=os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"},
         accelerator=accelerator,
-        memory_gb=memory if accelerator else _machine_memory_gb(),
+        memory_gb=memory if accelerator else memory_gb(),
         disk_gb=shutil.disk_usage(_existing(cache)).free / 1e9,
     )
 
@@ -95,7 +95,8 @@ def _accelerator() -> tuple[str | None, float]:
         return None, 0.0
 
 
-def _machine_memory_gb() -> float:
+def memory_gb() -> float:
+    """Of this machine; 0 where it does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     except (AttributeError, ValueError, OSError):

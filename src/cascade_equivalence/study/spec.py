@@ -234,7 +234,7 @@ class Study(Strict):
     device: str = "auto"
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     limit: int | None = Field(default=None, ge=1)
-    executor: Where = "here"
+    executor: Where = "auto"
     memory: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="before")
@@ -354,7 +354,7 @@ MODELS: dict[str, type[BaseModel]] = {
 
 
 def _is_type_name(part: Any) -> bool:
-    words = {"literal['matched']", "literal['here']"}
+    words = {"literal['matched']", "literal['auto','here']"}
     names = {"str", "TaskSpec", "FormSpec", "HubSpec", "Pairs", "Of", "ExecutorSpec", *words, *MODELS}
     return part in names or str(part).startswith("function-after[")
 

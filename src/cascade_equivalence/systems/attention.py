@@ -1,7 +1,7 @@
 """Attention of Whisper in bfloat16 on a CPU, in blocks that stay in the cache.
 
 torch's own kernel for it is two to seven times slower on processors where oneDNN multiplies bfloat16 in hardware
-(benchmarks/attention.py). Scores are rounded to bfloat16 and summed in float32.
+(benchmarks/processor.py). Scores are rounded to bfloat16 and summed in float32.
 """
 
 from __future__ import annotations

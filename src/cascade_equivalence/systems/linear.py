@@ -1,7 +1,7 @@
 """Linear layers in float32 on a CPU, computed by oneDNN.
 
 torch sends them to MKL, which does not use AVX-512 on processors of other makers than its own: on an AMD EPYC with it
-oneDNN is 2.3 times as fast from 16 rows on (benchmarks/linear.py). Weights stay where and as they are.
+oneDNN is 2.3 times as fast from 16 rows on (benchmarks/processor.py). Weights stay where and as they are.
 """
 
 from __future__ import annotations
