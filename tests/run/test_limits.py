@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -152,3 +153,62 @@ def test_two_language_models_are_never_in_memory_together(tmp_path: Path) -> Non
     # Each is loaded once: what comes after it has gone never asks for it again.
     order = [next(iter(names)) for names in held if names]
     assert order == sorted(order)
+
+
+def weights_in_memory() -> int:
+    """Bytes of all parameters that are alive, shared ones once."""
+    gc.collect()
+    found = [thing for thing in gc.get_objects() if type(thing) is torch.nn.Parameter]
+    return sum({p.untyped_storage().data_ptr(): p.untyped_storage().nbytes() for p in found}.values())
+
+
+class Weighing(Here):
+    """Weighs what is in memory after each piece of work."""
+
+    def __init__(self, plan: Plan, models: Models, store: ClipStore) -> None:
+        super().__init__(plan, models, store)
+        self.seen: list[int] = []
+
+    def map(self, work: Sequence[Work], in_turn: bool = False) -> Iterator[list[Row]]:
+        for rows in super().map(work, in_turn):
+            self.seen.append(weights_in_memory())
+            yield rows
+
+
+def test_three_speech_llms_on_three_llms_take_the_memory_of_the_largest(tmp_path: Path) -> None:
+    sizes = {}
+    for step, name in enumerate("abc"):
+        weights = write_qwen2_audio(tmp_path / name) / "model.safetensors"
+        tensors = {key: value + 0.01 * step for key, value in load_file(weights).items()}
+        save_file(tensors, weights, {"format": "pt"})
+        sizes[name] = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    three = Study.model_validate(
+        {
+            "tasks": ["topic"],
+            "limit": 4,
+            "models": {name: {"id": str(tmp_path / name), "prompt": "plain", "dtype": "float32"} for name in "abc"},
+            "arms": {f"speech-{name}": {"speech_llm": name} for name in "abc"}
+            | {f"gold-{name}": {"transcript": "gold", "llm": {"of": f"speech-{name}"}} for name in "abc"},
+            "resamples": 100,
+            "checks": {"hearing": 4, "repeats": 4, "latency": 2},
+        }
+    )
+    plan = build_plan(three, tmp_path, print)
+    before = weights_in_memory()
+    made: list[Weighing] = []
+    at_loading: list[int] = []
+
+    def executor(here: Executor, plan: Plan, store: ClipStore) -> Weighing:
+        # What is there when the next is about to be loaded, and what after each piece of work.
+        models = Models(plan, lambda line: at_loading.append(weights_in_memory()))
+        made.append(Weighing(plan, models, store))
+        return made[0]
+
+    with open_run(tmp_path / "run", plan, Silent(), executor) as run:
+        record(three, plan, run.journal)
+        assert execute(run) == 0
+    peak = max(made[0].seen) - before
+    assert 0.8 * max(sizes.values()) <= peak <= 1.2 * max(sizes.values())
+    # A speech LLM that is loaded beside its own language model finds that alone, never another.
+    assert max(at_loading) - before <= 1.2 * max(sizes.values())
+    assert len(at_loading) >= 3
