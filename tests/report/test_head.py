@@ -159,7 +159,7 @@ def test_the_cheapest_not_worse_is_advised_and_where_none_is_the_open_ones_are_n
     assert same.build and [row.arm for row in same.build.rows if row.pick] == ["w"]
     few = head(planted(tmp_path / "few", speech(lambda i: 0), 40))
     assert few.build and [row.arm for row in few.build.rows if row.pick] == ["speech"]
-    assert "no cheaper one is shown to be less than 3 points behind: w (" in few.build.advice[0].replace(
+    assert "none cheaper is shown within 3 points: w (" in few.build.advice[0].replace(
         "\N{NO-BREAK SPACE}", " "
     )
 

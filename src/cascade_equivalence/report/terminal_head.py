@@ -41,10 +41,11 @@ def lines(head: Head, width: int = WIDTH) -> list[Text]:
         below += [line for advice in head.build.advice for line in _wrapped(advice, width, most=3)]
     below += _checks(head, width)
     rows = _rows(head, width)
-    room = LINES - len(above) - len(below)
+    room = max(2, LINES - len(above) - len(below))
     if len(rows) > room:
-        left = len(rows) - max(1, room - 1)
-        rows = [*rows[: max(1, room - 1)], plain(f"… and {numbers.plural(left, 'more system')}: --full", "dim")]
+        kept = _most_telling(head, room - 2)
+        left = numbers.plural(len(rows) - 1 - len(kept), "more system")
+        rows = [rows[0], *(rows[i + 1] for i in kept), plain(f"… and {left}: --full", "dim")]
     return [*above, *rows, *below][:LINES] if rows else [*above[:-1], *below][:LINES]
 
 
@@ -79,6 +80,19 @@ def _rows(head: Head, width: int) -> list[Text]:
     ]
 
 
+def _most_telling(head: Head, most: int) -> list[int]:
+    """Rows that stay where not all have room: speech LLMs and what is recommended, other systems, planted ones last."""
+    rows = head.build.rows if head.build else ()
+    planted = {card.arm for card in head.cards if card.planted}
+    heard = {card.arm for card in head.cards} - planted
+
+    def rank(index: int) -> tuple[int, int]:
+        row = rows[index]
+        return (0 if row.pick or row.arm in heard else 2 if row.arm in planted else 1, index)
+
+    return sorted(sorted(range(len(rows)), key=rank)[:most])
+
+
 def _difference(card: Card | None) -> str:
     if card is None or card.difference.value is None:
         return numbers.UNDEFINED
@@ -92,10 +106,15 @@ def _kappa(card: Card | None, top: Card | None) -> str:
 
 
 def _verdicts(cards: Sequence[Card], width: int) -> list[Text]:
-    """A line for each pair; the first three where there are more."""
-    shown = list(cards)[:3]
-    rest = [plain(f"… and {len(cards) - 3} more pairs: --full", "dim")] if len(cards) > 3 else []
-    return [line for card in shown for line in _wrapped(_verdict(card), width, most=2)] + rest
+    """A line for each pair, the first three where there are more; then the planted ones, in half a line each."""
+    real, planted = [card for card in cards if not card.planted], [card for card in cards if card.planted]
+    found = [line for card in real[:3] for line in _wrapped(_verdict(card), width, most=2)]
+    if len(real) > 3:
+        found.append(plain(f"… and {len(real) - 3} more pairs: --full", "dim"))
+    if planted:
+        said = "; ".join(f"{card.arm}: {card.title.replace('; ', ', ')}" for card in planted)
+        found += _wrapped(f"planted: {said}", width, most=2)
+    return found
 
 
 def _verdict(card: Card) -> str:

@@ -127,8 +127,8 @@ def _advice(results: Results, clean: Column, noise: Column | None) -> tuple[str,
         ):
             found.append(f"In {where} the same, for the same reason.")
         else:
-            same = "too" if first is not None and noise.choice.pick == first.pick else "instead"
-            found.append(f"In {where}, build {noise.choice.pick} {same}: {_reason(noise.choice)}.")
+            same = " too" if first is not None and noise.choice.pick == first.pick else ""
+            found.append(f"In {where}, build {noise.choice.pick}{same}: {_reason(noise.choice)}.")
     return tuple(found) or ("No recommendation: there is only one system.",)
 
 
@@ -144,11 +144,11 @@ def _reason(choice: Choice) -> str:
     if choice.why == "most accurate and cheapest":
         return "none is more accurate, and none is cheaper"
     shown = [(rival.name, rival.difference) for rival in choice.rivals if rival.name in choice.open]
-    said = numbers.listed([
+    said = ", ".join([
         f"{name} ({'worse' if (d.high or 0.0) < -choice.margin else 'open'}, {numbers.points(d.value)})"
         for name, d in shown
     ])  # fmt: skip
-    return f"the most accurate; no cheaper one is shown to be less than {margin} behind: {said}"
+    return f"most accurate; none cheaper is shown within {margin}: {said}"
 
 
 def _notes(results: Results, sized: bool) -> tuple[str, ...]:
