@@ -159,9 +159,7 @@ def test_the_cheapest_not_worse_is_advised_and_where_none_is_the_open_ones_are_n
     assert same.build and [row.arm for row in same.build.rows if row.pick] == ["w"]
     few = head(planted(tmp_path / "few", speech(lambda i: 0), 40))
     assert few.build and [row.arm for row in few.build.rows if row.pick] == ["speech"]
-    assert "none cheaper is shown within 3 points: w (" in few.build.advice[0].replace(
-        "\N{NO-BREAK SPACE}", " "
-    )
+    assert "none cheaper is shown within 3 points: w (" in few.build.advice[0].replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_p95_has_its_upper_limit_from_72_requests_on_and_prices_give_costs(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from cascade_equivalence.audio.store import ClipStore
@@ -24,11 +24,25 @@ def here(plan: Plan, store: ClipStore) -> Here:
     return Here(plan, Models(plan, print), store)
 
 
-def plan(*models: str) -> Plan:
-    """A plan with these models on the CPU, each of weights of its own, and nothing to ask them."""
+class Doing(Here):
+    """This process, doing what workers do."""
+
+    def __init__(self, plan: Plan, store: ClipStore, does: Callable[..., Iterator[list[Row]]]) -> None:
+        super().__init__(plan, Models(plan, print), store)
+        self._given = plan, Models(plan, print), store
+        self._does = does
+
+    def map(self, work: Sequence[Work], in_turn: bool = False) -> Iterator[list[Row]]:
+        """See `Executor.map`."""
+        for piece in work:
+            yield from self._does(piece, *self._given)
+
+
+def plan(*models: str, device: str = "cpu") -> Plan:
+    """A plan with these models on a device, each of weights of its own, and nothing to ask them."""
 
     def model(name: str) -> LocalModel:
-        identity = Identity(name, name, f"weights of {name}", "none", "cpu", "float32", 4, {})
+        identity = Identity(name, name, f"weights of {name}", "none", device, "float32", 4, {})
         return LocalModel(name, Path(name), Placement("cpu", "float32", 4), identity)
 
     return Plan((), (), {name: model(name) for name in models}, (), "labels", 0, Path())

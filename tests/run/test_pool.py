@@ -36,8 +36,10 @@ NONE: frozenset[str] = frozenset()
 def pool(tmp_path: Path) -> Iterator[Make]:
     made: list[Pool] = []
 
-    def make(does: Any, workers: int = 2, models: tuple[str, ...] = ("a", "b"), threads: int = 1) -> Pool:
-        plan = doing.plan(*models)
+    def make(
+        does: Any, workers: int = 2, models: tuple[str, ...] = ("a", "b"), threads: int = 1, device: str = "cpu"
+    ) -> Pool:
+        plan = doing.plan(*models, device=device)
         store = ClipStore(tmp_path / "clips")
         made.append(
             Pool(plan, doing.here(plan, store), Processes(plan, store, ["cpu"] * workers, threads, print, does))
@@ -95,9 +97,21 @@ def test_little_work_is_done_by_one_worker_whose_models_stay(pool: Make) -> None
 
 
 def test_single_requests_are_done_in_turn(pool: Make) -> None:
-    here = pool(doing.sleep, workers=2)
+    there = pool(doing.sleep, workers=2, device="cuda")
     work = [doing.piece("ab"[i % 2], str(i), 0.02 * (i % 3)) for i in range(8)]
-    assert [row.key for row in ran(here, work, in_turn=True)] == [key for piece in work for key in piece.keys]
+    assert [row.key for row in ran(there, work, in_turn=True)] == [key for piece in work for key in piece.keys]
+
+
+def test_on_processors_they_have_all_threads_of_this_process(tmp_path: Path) -> None:
+    plan, store = doing.plan("a"), ClipStore(tmp_path / "clips")
+    own = doing.Doing(plan, store, doing.sleep)
+    pool = Pool(plan, own, Processes(plan, store, ["cpu"] * 2, 1, print, doing.sleep))
+    try:
+        work = [doing.piece("a", str(i)) for i in range(20)]
+        assert {row.text for row in ran(pool, work, in_turn=True)} == {str(os.getpid())}
+        assert str(os.getpid()) not in {row.text for row in ran(pool, work)}
+    finally:
+        pool.close()
 
 
 def test_a_worker_has_its_device_and_its_share_of_threads(pool: Make, monkeypatch: pytest.MonkeyPatch) -> None:
