@@ -181,7 +181,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
     assert (directory / "report.html").read_text() == "before"
-    assert not list(directory.glob(".report-*"))
+    assert not list(directory.glob(".*.part"))
 
 
 def test_conditions_go_from_clean_to_hard():

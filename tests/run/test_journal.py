@@ -77,6 +77,17 @@ def test_a_damaged_journal_is_one_clear_error_from_every_read(tmp_path: Path) ->
             read()
 
 
+def test_a_damaged_version_is_a_clear_error(tmp_path: Path) -> None:
+    for number, value in enumerate(["{", "null", '"2"', "true", "[2]", "1" * 5000]):
+        path = tmp_path / f"{number}.sqlite"
+        Journal(path).close()
+        with sqlite3.connect(path) as db:
+            db.execute("UPDATE facts SET value = ? WHERE key = 'schema'", (value,))
+        db.close()
+        with pytest.raises(RunError, match="fact 'schema' is"):
+            Journal(path)
+
+
 def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path / "j.sqlite").put_fact("schema", 999)
     with pytest.raises(RunError, match="another version"):

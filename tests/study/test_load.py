@@ -61,6 +61,7 @@ def fact(key: str, change: Callable[[object], object]) -> Damage:
     def damage(db: sqlite3.Connection) -> None:
         (value,) = db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
         db.execute("UPDATE facts SET value = ? WHERE key = ?", (json.dumps(change(json.loads(value))), key))
+        db.execute("DELETE FROM facts WHERE key = ?", (f"digest:{key}",))  # as in journals from before digests
 
     return damage
 
@@ -73,6 +74,10 @@ def sql(statement: str) -> Damage:
     ("damage", "said"),
     [
         (sql("UPDATE facts SET value = '{' WHERE key = 'tasks'"), "fact 'tasks' is no JSON"),
+        (
+            sql("UPDATE facts SET value = replace(value, 't3', 't4') WHERE key = 'tasks'"),
+            "fact 'tasks' is not what was",
+        ),
         (sql("DELETE FROM facts WHERE key = 'wanted'"), "fact 'wanted' is not there"),
         (sql("DELETE FROM facts WHERE key = 'identities'"), "fact 'identities' is not there"),
         (sql("DELETE FROM replies WHERE key = 'rs/t/clean/3'"), "the reply of arm 's' on t, t3, clean is not there"),

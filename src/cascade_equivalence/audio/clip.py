@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade_equivalence.errors import AudioError
+from cascade_equivalence.whole import whole, why_not
 
 RATE = 16_000
 """Samples per second of every clip."""
@@ -87,16 +86,12 @@ def write_flac(clip: Clip, path: Path) -> None:
     """Write a 16-bit FLAC so that `path` holds either the whole file or nothing."""
     import soundfile
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=".flac", dir=path.parent)
-    os.close(handle)
     try:
-        soundfile.write(temporary, pcm16(clip.samples), clip.rate, format="FLAC", subtype="PCM_16")
-        Path(temporary).replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(path) as part:
+            soundfile.write(part, pcm16(clip.samples), clip.rate, format="FLAC", subtype="PCM_16")
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-        raise AudioError(f"{path} cannot be written ({error}); is the disk full?") from None
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        raise AudioError(f"{path} cannot be written ({why_not(error)})") from None
 
 
 def read_flac(path: Path) -> Clip:

@@ -19,6 +19,7 @@ from cascade_equivalence.mechanism.states import Kind, StateStore
 from cascade_equivalence.run.answers import calibrated
 from cascade_equivalence.run.batching import chunks
 from cascade_equivalence.run.journal import ClipRow
+from cascade_equivalence.run.layout import STATES
 from cascade_equivalence.run.plan import CLEAN, ArmPlan, Plan
 from cascade_equivalence.run.run import Run
 from cascade_equivalence.run.work import maker_of
@@ -26,8 +27,6 @@ from cascade_equivalence.systems.system import Reply
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.judging import judge
 from cascade_equivalence.tasks.task import Task
-
-STATES = "states"
 
 
 @dataclass(frozen=True)

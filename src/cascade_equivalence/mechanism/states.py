@@ -166,7 +166,7 @@ class StateStore:
 
 def _put(path: Path, write: Any) -> None:
     """Write a file so that `path` holds either all of it or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write(temporary)
         with temporary.open("rb") as file:

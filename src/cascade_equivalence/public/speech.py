@@ -16,6 +16,7 @@ from cascade_equivalence.errors import CeqError
 from cascade_equivalence.pocket.fetch import cache_dir, is_pulled, model_dir
 from cascade_equivalence.pocket.registry import KOKORO
 from cascade_equivalence.tasks.item import Item
+from cascade_equivalence.whole import clear_parts
 
 Say = Callable[[str], None]
 
@@ -65,8 +66,7 @@ def speak(
         say(f"{name}: another process is speaking into {speech_dir()}; waiting for it")
         lock.acquire()
     try:
-        for stale in speech_dir().glob("*/tmp*.flac"):
-            stale.unlink()
+        clear_parts(speech_dir())
         todo = unspoken(items)
         if not todo:
             return 0

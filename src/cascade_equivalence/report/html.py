@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-import os
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -34,6 +32,7 @@ from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.claims import claims
 from cascade_equivalence.study.latency import latencies
 from cascade_equivalence.study.results import POOLED, Arm, Cell, Comparison, Results, TaskRecord
+from cascade_equivalence.whole import whole, why_not
 
 FILE = "report.html"
 
@@ -44,24 +43,12 @@ def write_html(results: Results, directory: Path) -> Path:
     Raises `RunError` if it cannot be written; a report that was there before is then still there.
     """
     path = directory / FILE
-    temporary = None
+    text = render(results, directory)
     try:
-        handle, name = tempfile.mkstemp(prefix=".report-", suffix=".html", dir=directory)
-        temporary = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(render(results, directory))
-            file.flush()
-            os.fsync(file.fileno())
-        # A temporary file is private; a report has the rights of any other new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
+        with whole(path, sync=True) as part:
+            part.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        raise RunError(f"{path}: the report cannot be written ({error.strerror or error}); is the disk full?") from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        raise RunError(f"{path}: the report cannot be written ({why_not(error)})") from None
     return path
 
 

@@ -6,7 +6,6 @@ import base64
 import io
 from pathlib import Path
 
-from cascade_equivalence.audio.clip import read_flac
 from cascade_equivalence.audio.store import ClipStore
 from cascade_equivalence.errors import AudioError
 from cascade_equivalence.run.layout import CLIPS
@@ -17,14 +16,11 @@ _BLOCK = 16_000
 
 
 def embed(directory: Path, sha256: str) -> str | None:
-    """The stored clip of a run directory as a data URI, or None where it is gone or unreadable."""
+    """The stored clip of a run directory as a data URI, or None where it is gone, unreadable or another one."""
     import soundfile
 
-    path = ClipStore(directory / CLIPS).path(sha256)
     try:
-        if not path.is_file():
-            return None
-        clip = read_flac(path)
+        clip = ClipStore(directory / CLIPS).get(sha256)
         buffer = io.BytesIO()
         with soundfile.SoundFile(
             buffer, "w", clip.rate, 1, format="OGG", subtype="OPUS", compression_level=_SMALL

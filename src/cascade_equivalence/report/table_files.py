@@ -13,6 +13,7 @@ from cascade_equivalence.errors import UsageError
 from cascade_equivalence.reading.terminal import plain, plain_lines
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.tables import Column, Kind, Table, Value
+from cascade_equivalence.whole import whole
 
 Format = Literal["csv", "parquet", "latex"]
 FORMATS: tuple[Format, ...] = ("csv", "parquet", "latex")
@@ -28,12 +29,13 @@ def write_tables(tables: Sequence[Table], form: Format, out: Path) -> list[Path]
     written = []
     for table in tables:
         path = out / f"{table.name}.{'tex' if form == 'latex' else form}"
-        if form == "parquet":
-            names, rows = table.flat()
-            write_parquet(path, names, table.kinds(), rows)
-        else:
-            text = csv_text(*table.flat()) if form == "csv" else latex(table)
-            path.write_text(text, encoding="utf-8", newline="")
+        with whole(path) as part:
+            if form == "parquet":
+                names, rows = table.flat()
+                write_parquet(part, names, table.kinds(), rows)
+            else:
+                text = csv_text(*table.flat()) if form == "csv" else latex(table)
+                part.write_text(text, encoding="utf-8", newline="")
         written.append(path)
     return written
 

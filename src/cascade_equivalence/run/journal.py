@@ -3,7 +3,7 @@
 Tables: `facts` (study, items, identities, offsets, latencies as JSON), `clips`, `transcripts`, `replies` (what a model
 said to one prompt with one content, whichever arm asked first) and `answers` (arm × trial → reply). Keys hash
 recipes, so a row is there exactly when the work it stands for is done. Each row carries a hash of itself (`digest`),
-checked when it is read.
+each fact has one beside it; both are checked when they are read.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 from cascade_equivalence.errors import RunError
 
 SCHEMA = 2
+_DIGEST = "digest:"
+"""Before the key of a fact: the fact that holds its digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,11 @@ class Journal:
         """The schema of what is there; None where nothing is."""
         if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone():
             return None
-        found = self._db.execute("SELECT value FROM facts WHERE key = 'schema'").fetchone()
-        return int(json.loads(found[0])) if found else 1
+        found = self._select("SELECT value FROM facts WHERE key = 'schema'")
+        version = self._decoded("schema", found[0][0]) if found else 1
+        if isinstance(version, bool) or not isinstance(version, int):
+            raise self._damaged(f"fact 'schema' is {str(version)[:40]!r}")
+        return version
 
     def _create(self) -> None:
         with self._writing():
@@ -179,22 +184,26 @@ class Journal:
 
     def put_fact(self, key: str, value: Any) -> None:
         """Set a fact, as JSON."""
+        text = json.dumps(value, allow_nan=False)
         with self._writing():
-            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, json.dumps(value, allow_nan=False)))
+            for name, said in ((key, text), (_DIGEST + key, json.dumps(_digest((key, text))))):
+                self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, said))
 
     def fact(self, key: str, default: Any = None) -> Any:
         """A fact, or `default`. Raises `RunError` where the journal is damaged, as all that reads does."""
         if self._schema is None:
             return default
-        found = self._select("SELECT value FROM facts WHERE key = ?", (key,))
-        return self._decoded(key, found[0][0]) if found else default
+        found = self._select("SELECT key, value FROM facts WHERE key IN (?, ?)", (key, _DIGEST + key))
+        return self._checked(found).get(key, default)
 
     def facts(self, prefix: str) -> list[Any]:
         """All facts whose key starts with `prefix`, by key."""
         if self._schema is None:
             return []
-        found = self._select("SELECT key, value FROM facts WHERE key LIKE ? ORDER BY key", (f"{prefix}%",))
-        return [self._decoded(key, value) for key, value in found]
+        starts = (f"{prefix}%", f"{_DIGEST}{prefix}%")
+        return list(self._checked(self._select(
+            "SELECT key, value FROM facts WHERE key LIKE ? OR key LIKE ? ORDER BY key", starts
+        )).values())  # fmt: skip
 
     def check(self) -> None:
         """Raise `RunError` where SQLite finds the file damaged (about 0.1 s for 5 MB)."""
@@ -208,11 +217,20 @@ class Journal:
         except sqlite3.Error as error:
             raise self._damaged(str(error)) from None
 
+    def _checked(self, found: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+        """Facts by key; of journals from before facts had digests as they are."""
+        values = {key: self._decoded(key, value) for key, value in found}
+        for key, text in found:
+            kept = values.get(_DIGEST + key)
+            if kept is not None and kept != _digest((key, text)):
+                raise self._damaged(f"fact '{key[:80]}' is not what was written")
+        return {key: value for key, value in values.items() if not str(key).startswith(_DIGEST)}
+
     def _decoded(self, key: str, value: Any) -> Any:
         try:
             return json.loads(value)
         except (ValueError, TypeError, RecursionError) as error:
-            raise self._damaged(f"fact '{key[:80]}' is no JSON: {error}") from None
+            raise self._damaged(f"fact '{str(key)[:80]}' is no JSON: {error}") from None
 
     def _damaged(self, what: str) -> RunError:
         return RunError(

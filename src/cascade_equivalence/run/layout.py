@@ -2,6 +2,7 @@
 
 JOURNAL = "journal.sqlite"
 CLIPS = "clips"
+STATES = "states"
 
 GOLD_CONDITION = "text"
 """The condition under which answers to the gold text are filed: no audio is involved, so it is asked once."""

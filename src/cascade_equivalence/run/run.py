@@ -14,11 +14,12 @@ from cascade_equivalence.errors import RunError
 from cascade_equivalence.run.executors import Executor, Here
 from cascade_equivalence.run.filesystem import refuse_network
 from cascade_equivalence.run.journal import Journal
-from cascade_equivalence.run.layout import CLIPS, JOURNAL
+from cascade_equivalence.run.layout import CLIPS, JOURNAL, STATES
 from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.plan import Plan
 from cascade_equivalence.run.progress import Reporter
 from cascade_equivalence.run.sounds import sounds_of
+from cascade_equivalence.whole import clear_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ def open_run(directory: Path, plan: Plan, reporter: Reporter, executor: Makes | 
         journal = Journal(directory / JOURNAL)
         try:
             store = ClipStore(directory / CLIPS)
+            for place in (CLIPS, STATES):
+                clear_parts(directory / place)
             models = Models(plan, reporter.say, lambda: sounds_of(plan, journal))
             here = Here(plan, models, store)
             does = here if executor is None else executor(here, plan, store)

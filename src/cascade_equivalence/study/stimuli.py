@@ -12,6 +12,7 @@ from cascade_equivalence.run.journal import AnswerRow, Journal
 from cascade_equivalence.run.layout import CLIPS, JOURNAL
 from cascade_equivalence.study.records import TaskRecord, decode
 from cascade_equivalence.systems.remote.wav import wav
+from cascade_equivalence.whole import whole
 
 MANIFEST = "stimuli.jsonl"
 
@@ -58,12 +59,14 @@ def write_stimuli(directory: Path, out: Path) -> Written:
         task = tasks[name]
         if sound is not None and sound not in sizes:
             clip = store.get(sound)
-            (out / "audio" / f"{sound[:24]}.wav").write_bytes(wav(clip))
+            with whole(out / "audio" / f"{sound[:24]}.wav") as part:
+                part.write_bytes(wav(clip))
             sizes[sound] = clip.seconds
         total += sizes.get(sound or "", 0.0)
         lines.append(_row(task, order[name, item], condition, sound))
     manifest = out / MANIFEST
-    manifest.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    with whole(manifest) as part:
+        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return Written(manifest, len(lines), len(sizes), total)
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 
 from cascade_equivalence.pocket import fetch
 from cascade_equivalence.systems.tensors import Tensor, read_header
+from cascade_equivalence.whole import whole
 
 SETTLED_S = 2.0
 """Age at which a file's times tell a later change: coarser than the clock of any file system in use."""
@@ -71,7 +70,7 @@ def recall(room: str, key: str) -> dict[str, Any] | None:
     """What `remember` kept in a room of the cache under a key; None where there is nothing to read."""
     try:
         kept = json.loads(_file(room, key).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return kept if isinstance(kept, dict) else None
 
@@ -81,15 +80,8 @@ def remember(room: str, key: str, value: Mapping[str, Any]) -> None:
     entry = _file(room, key)
     with contextlib.suppress(OSError):
         entry.parent.mkdir(parents=True, exist_ok=True)
-        handle, work = tempfile.mkstemp(prefix=".", dir=entry.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(value, file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(work).replace(entry)
-        finally:
-            Path(work).unlink(missing_ok=True)
+        with whole(entry, sync=True) as part:
+            part.write_text(json.dumps(value), encoding="utf-8")
 
 
 def _digest(tensor: Tensor) -> str:

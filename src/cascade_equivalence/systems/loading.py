@@ -68,7 +68,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """A JSON object of a model's directory. Raises `ModelError`."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read ({error}); fetch the model again") from None
     if not isinstance(found, dict):
         raise ModelError(f"{path} does not hold a JSON object; fetch the model again")
