@@ -34,8 +34,8 @@ def _study(models: str = "smollm2-135m") -> dict[str, Any]:
         "comparisons": {"pairs": [["speech", "own"]]},
         "primary": [["speech", "own"]],
         "checks": {"hearing": 4, "repeats": 4}, "margin": 0.03, "resamples": 100, "seed": 0, "permute": [1],
-        "prices": {"gpu_hour": 2.5}, "executor": {"workers": 2}, "analyses": ["agreement", "lens"], "mechanism": {"trials": 8},
-        "calibration": "own", "answer": "labels",
+        "prices": {"gpu_hour": 2.5}, "executor": {"workers": 2}, "analyses": ["agreement", "lens"],
+        "mechanism": {"trials": 8}, "calibration": "own", "answer": "labels",
     }  # fmt: skip
 
 
