@@ -126,7 +126,7 @@ class Account:
 def account_of(study: Study, base: Path, machine: Machine) -> Account:
     """The account of a study on a machine. Raises `UsageError` for tasks and models that are not there."""
     tasks = [_task(study, one, base) for one in study.tasks]
-    downloads = [*_model_downloads(study, machine), *_data_downloads(study, base, machine, tasks)]
+    downloads = [*_model_downloads(study, base, machine), *_data_downloads(study, base, machine, tasks)]
     arms = [_arm(study, name, arm, tasks, machine) for name, arm in study.arms.items()]
     loaded = _loaded(study, machine)
     _, left_out = available(study, base, machine)
@@ -194,16 +194,16 @@ def _used(study: Study) -> dict[str, ModelSpec]:
     return names
 
 
-def _model_downloads(study: Study, machine: Machine) -> list[Download]:
+def _model_downloads(study: Study, base: Path, machine: Machine) -> list[Download]:
     found: dict[str, Download] = {}
     for spec in _used(study).values():
         for hub_id in (spec.id, *(HUB_MODELS[spec.id].needs if spec.id in HUB_MODELS else ())):
             revision = spec.revision if hub_id == spec.id else None
-            found.setdefault(hub_id, _model_download(hub_id, revision, machine))
+            found.setdefault(hub_id, _model_download(hub_id, revision, base, machine))
     return list(found.values())
 
 
-def _model_download(model_id: str, revision: str | None, machine: Machine) -> Download:
+def _model_download(model_id: str, revision: str | None, base: Path, machine: Machine) -> Download:
     if model_id in EMBEDDED:
         model = EMBEDDED[model_id]
         source = ", ".join(dict.fromkeys(package.registry for package in model.packages))
@@ -212,7 +212,7 @@ def _model_download(model_id: str, revision: str | None, machine: Machine) -> Do
         )
     if model_id in shipped.SHIPPED:
         return Download("model", model_id, "comes with the package", None, 0.0, True, shipped.SHIPPED[model_id].licence)
-    if Path(model_id).is_dir():
+    if Path(model_id).is_dir() or (base / model_id / "config.json").is_file():
         return Download("model", model_id, "a folder of this machine", None, 0.0, True, "")
     known = HUB_MODELS.get(model_id)
     return Download(
