@@ -100,9 +100,10 @@ def _parquet(rows: list[Any]) -> bytes:
     out = io.BytesIO()
     try:
         table = pyarrow.Table.from_pylist([row for row in rows if isinstance(row, dict)])
+        pyarrow.parquet.write_table(table, out)
     except (pyarrow.ArrowException, OverflowError, UnicodeError, TypeError, ValueError, RecursionError):
-        table = pyarrow.Table.from_pylist(_plain_rows())
-    pyarrow.parquet.write_table(table, out)
+        out = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(_plain_rows()), out)
     return out.getvalue()
 
 

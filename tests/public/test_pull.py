@@ -228,7 +228,7 @@ def test_texts_are_spoken_once_and_a_killed_pull_goes_on(
     with pytest.raises(KeyboardInterrupt):
         speech.speak(task.items, "sst2", lambda _: None, Stops)
     assert len(speech.unspoken(task.items)) == 4
-    stale = speech.speech_dir() / "ab" / "tmpleft.flac"
+    stale = speech.speech_dir() / "ab" / ".left.flac.part"
     stale.parent.mkdir(exist_ok=True)
     stale.write_bytes(b"half a file")
     assert speech.speak(task.items, "sst2", lambda _: None, _Quick) == 4

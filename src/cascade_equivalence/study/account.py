@@ -14,6 +14,7 @@ from pathlib import Path
 from cascade_equivalence.pocket import fetch, shipped
 from cascade_equivalence.pocket.registry import EMBEDDED, KOKORO
 from cascade_equivalence.public.speech import SPEED
+from cascade_equivalence.reading.terminal import short
 from cascade_equivalence.study.hub_models import HUB_MODELS
 from cascade_equivalence.study.machine import Machine
 from cascade_equivalence.study.optional import available, lacking, outside
@@ -132,6 +133,7 @@ def account_of(study: Study, base: Path, machine: Machine) -> Account:
     _, left_out = available(study, base, machine)
     asked = [arm for name, arm in study.arms.items() if name not in left_out]
     missing = [
+        *_places(study),
         *_packages(study, machine),
         *_gates(downloads, machine),
         *dict.fromkeys(one for arm in asked for one in lacking(study, arm, base, machine)),
@@ -324,6 +326,22 @@ def _requests(study: Study, tasks: Sequence[Task], machine: Machine) -> Iterator
         cost = prices.of(requests * WORDS, seconds * endpoint.audio_rate, requests * WRITTEN) if prices else None
         key = endpoint.key_env
         yield Requests(name, ", ".join(endpoint.hosts), requests, seconds, cost, key, key in machine.keys)
+
+
+_DEVICE = re.compile(r"auto|(?:cpu|cuda|mps|xpu|hpu|npu|mlu|meta|privateuseone|xla|vulkan|ipu|hip)(?::\d{1,3})?")
+
+
+def _places(study: Study) -> list[str]:
+    """Devices that no machine has, and ids that are paths with something to be put in."""
+    devices = dict.fromkeys([study.device, *(spec.device for spec in _used(study).values() if spec.device)])
+    told = [
+        f"device '{short(one)}': write auto, cpu, cuda, cuda:1 or mps" for one in devices if not _DEVICE.fullmatch(one)
+    ]
+    ids = dict.fromkeys(spec.id for spec in _used(study).values())
+    told += [
+        f"model '{short(one)}': ~ and $NAME are not put in, write the path out" for one in ids if one[:1] in ("~", "$")
+    ]
+    return told
 
 
 def _packages(study: Study, machine: Machine) -> list[str]:

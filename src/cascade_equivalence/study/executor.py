@@ -24,9 +24,9 @@ class ExecutorSpec(Strict):
     default: its share of the processors.
     """
 
-    devices: list[str] | None = Field(default=None, min_length=1)
-    workers: int | None = Field(default=None, ge=1)
-    threads: int | None = Field(default=None, ge=1)
+    devices: list[str] | None = Field(default=None, min_length=1, max_length=1024)
+    workers: int | None = Field(default=None, ge=1, le=1024)
+    threads: int | None = Field(default=None, ge=1, le=1024)
 
     @model_validator(mode="after")
     def _one_way(self) -> ExecutorSpec:
