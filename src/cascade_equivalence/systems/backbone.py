@@ -96,7 +96,7 @@ class Backbone:
                 trust_remote_code=False,
             )
             tokenizer = adopt_template(AutoTokenizer.from_pretrained(directory, trust_remote_code=False), directory)
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # whatever a library raises at files of others
             raise ModelError(f"LLM '{name}' cannot be loaded from {directory}: {error}") from None
         return cls(name, model.to(placement.device), tokenizer)
 

@@ -59,7 +59,7 @@ class Whisper:
             )
             self._features = WhisperFeatureExtractor.from_pretrained(directory)
             self._tokenizer = WhisperTokenizer.from_pretrained(directory)
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # whatever a library raises at files of others
             raise ModelError(f"ASR '{name}' cannot be loaded from {directory}: {error}") from None
         self._model: Any = model.to(placement.device).eval()
         by_onednn(self._model)

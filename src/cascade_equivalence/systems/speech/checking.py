@@ -149,7 +149,10 @@ def _memory(check: Check, directory: Path, others: list[Path], rate: float, plac
     width = _WIDTHS[placement.dtype]
     sizes = {path: sum(t.size for t in read_directory(path).values()) for path in {directory, *others}}
     weights = width * (sum(sizes.values()) + sum(tensor.size for tensor in _lora(directory)))
-    config = AutoConfig.from_pretrained(others[0], local_files_only=True, trust_remote_code=False)
+    try:
+        config = AutoConfig.from_pretrained(others[0], local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # whatever a library raises at files of others
+        raise ModelError(f"{others[0]}: its config.json cannot be read: {error}") from None
     load = Load(batch=placement.batch_size, prefix=128, positions=int(SECONDS * rate) + 40)
     needed = of_scoring(config, weights, width, load)
     said = (

@@ -22,7 +22,6 @@ from cascade_equivalence.systems.tensors import read_directory
 _SHOWN = 3
 # Sizes that differ are said below, with names.
 _ACCOUNTED: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
-_UNREADABLE = (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, SafetensorError)
 
 
 class Shaped(Protocol):
@@ -132,7 +131,7 @@ def on_meta(architecture: str, directory: Path) -> Any:
         try:
             config = made.config_class.from_pretrained(directory, local_files_only=True)
             model, info = made.from_pretrained(None, config=config, state_dict=tensors, device_map="meta", **_ACCOUNTED)
-        except _UNREADABLE as error:
+        except Exception as error:  # whatever a library raises at files of others
             raise ModelError(f"{directory / 'config.json'}: not a configuration of {architecture} ({error})") from None
     _complain_of(directory, info)
     return model
@@ -152,7 +151,7 @@ def from_pretrained(architecture: str, name: str, directory: Path, placement: Pl
                 trust_remote_code=False,
                 **_ACCOUNTED,
             )
-        except _UNREADABLE as error:
+        except Exception as error:  # whatever a library raises at files of others
             raise ModelError(f"speech LLM '{name}' cannot be loaded from {directory}: {error}") from None
     _complain_of(directory, info)
     model = model.to(placement.device).eval()
@@ -214,7 +213,7 @@ def load_tokenizer(name: str, directory: Path) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
         return adopt_template(tokenizer, directory)
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
+    except Exception as error:  # whatever a library raises at files of others
         raise ModelError(f"speech LLM '{name}': its tokenizer cannot be loaded from {directory}: {error}") from None
 
 

@@ -53,7 +53,7 @@ class WhisperEncoder:
                 attn_implementation=attention.register(),
             )
             self.features: Any = WhisperFeatureExtractor.from_pretrained(directory)
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # whatever a library raises at files of others
             raise ModelError(f"audio encoder '{name}' cannot be loaded from {directory}: {error}") from None
         self.tower = Tower(model.get_encoder().to(placement.device).eval())
         self.width: int = model.config.d_model

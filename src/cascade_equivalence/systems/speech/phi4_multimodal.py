@@ -98,7 +98,7 @@ def _load(wanted: Wanted) -> SpeechLLM:
     tokenizer = load_tokenizer(name, directory)
     try:
         features = Phi4MultimodalFeatureExtractor.from_pretrained(directory, local_files_only=True)
-    except (OSError, ValueError, TypeError) as error:
+    except Exception as error:  # whatever a library raises at files of others
         raise ModelError(f"{directory}: no preprocessor_config.json to read ({error}); fetch the model again") from None
     if wanted.lora:
         require_lora(directory / LORA)

@@ -262,7 +262,10 @@ def _own_llm(directory: Path, config: Mapping[str, Any], dtype: torch.dtype) -> 
     geometry = dict(config.get("text_config") or {})
     if "model_type" not in geometry:
         raise ModelError(f"{directory / 'config.json'}: brings LLM tensors but no 'text_config' to read them by")
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model(**geometry), dtype=dtype, trust_remote_code=False)
+    try:
+        return AutoModelForCausalLM.from_config(AutoConfig.for_model(**geometry), dtype=dtype, trust_remote_code=False)
+    except Exception as error:  # whatever a library raises at files of others
+        raise ModelError(f"{directory / 'config.json'}: 'text_config' describes no LLM: {error}") from None
 
 
 def _tied(model: Any) -> list[str]:
@@ -304,7 +307,10 @@ def _whole_tower(config: Mapping[str, Any]) -> Any:
     from transformers import WhisperConfig
     from transformers.models.whisper.modeling_whisper import WhisperEncoder as Encoder
 
-    return Encoder(WhisperConfig(**config["audio_config"]))
+    try:
+        return Encoder(WhisperConfig(**config["audio_config"]))
+    except Exception as error:  # whatever a library raises at files of others
+        raise ModelError(f"config.json: 'audio_config' describes no encoder: {error}") from None
 
 
 def _activation(name: str) -> nn.Module:
