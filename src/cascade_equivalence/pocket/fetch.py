@@ -121,9 +121,9 @@ def verify(directory: Path) -> dict[str, str]:
             found = sha256_file(path)
         except FileNotFoundError:
             raise ModelError(f"{path}: missing; delete {directory} and pull again") from None
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise ModelError(
-                f"{directory}: {short(name)} cannot be read ({error.strerror}); delete the directory, pull again"
+                f"{directory}: {short(name)} cannot be read ({short(error)}); delete the directory, pull again"
             ) from None
         if found != digest:
             raise ModelError(f"{path}: sha256 differs from the one recorded; delete {directory} and pull again")
