@@ -75,6 +75,8 @@ def stated_name(said: str, names: Mapping[str, str]) -> str | None:
     if boxed := _BOXED.findall(text):
         return known.whole(boxed[-1])
     mentions = list(known.mentions(text))
+    if len({m.label for m in mentions}) > 1 and _is_a_list(text, mentions):
+        return None
     found, decided = _last_statement(text, known)
     if decided:
         return found
@@ -163,6 +165,14 @@ class _Names:
 
 def _folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).lower().split())
+
+
+def _is_a_list(text: str, mentions: list[_Mention]) -> bool:
+    """Whether a text is nothing but answers one after the other: the options repeated."""
+    ends = [0, *(m.end for m in mentions)]
+    starts = [*(m.start for m in mentions), len(text)]
+    between = [text[end:start] for end, start in zip(ends, starts, strict=True)]
+    return not any(part.strip(_EDGE) or "\n" in part.strip(" ") for part in between)
 
 
 def _is_negated(before: str) -> bool:
