@@ -35,7 +35,8 @@ def whole(path: Path, sync: bool = False) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
 def clear_parts(directory: Path, pattern: str = "*") -> None:
@@ -62,9 +63,12 @@ def why_not(error: BaseException) -> str:
     return f"{said}; is the disk full?"
 
 
-def _taken(path: Path) -> tuple[int, Path]:
+def _taken(path: Path) -> tuple[int | None, Path]:
     """A new, empty file under lock, and its path; another name where a living writer has the usual one."""
     part = path.with_name(f".{path.name}{PART}")
+    if fcntl is None:  # and where an open file could not be renamed
+        part.write_bytes(b"")
+        return None, part
     for _ in range(100):
         handle = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
         if not _locked(handle):
