@@ -76,3 +76,14 @@ def test_a_living_writer_is_let_alone(tmp_path: Path) -> None:
         process.communicate()
     clear_parts(tmp_path)
     assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_two_writers_in_turn_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with whole(path) as first:
+        first.write_text("first")
+        with whole(path) as second:
+            assert second != first
+            second.write_text("second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]

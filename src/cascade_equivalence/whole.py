@@ -32,9 +32,11 @@ def whole(path: Path, sync: bool = False) -> Iterator[Path]:
             with part.open("rb") as written:
                 os.fsync(written.fileno())
         part.replace(path)
-    finally:
+    except BaseException:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+        raise
+    finally:
         if handle is not None:
             os.close(handle)
 
