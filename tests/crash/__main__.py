@@ -66,15 +66,24 @@ class Campaign:
 
     # kills
 
+    def kill(self, process: int, least: float, took: float) -> tuple[bool, float]:
+        """Kill a command somewhere between a share of its time and its end; whether it was, and its time as it is now
+        (a machine may be busier or quieter than it was)."""
+        ended_after = killed(process, self.random.uniform(least, 1.0) * took)
+        return ended_after is None, took * 1.02 if ended_after is None else ended_after
+
     def run(self, kills: int) -> str:
         chains, hit = 0, 0
         while hit < kills:
             out = self.place / f"rough{chains}"
             chains += 1
             before: dict[str, int] = {}
-            for _ in range(min(5, kills - hit)):
+            for _ in range(5):
+                if hit == kills:
+                    break
                 process = start(self.running(out), self.said)
-                hit += killed(process, self.random.uniform(0.02, 1.0) * self.took)
+                done, self.took = self.kill(process, 0.02, self.took)
+                hit += done
                 now = small.counts(out)
                 if lost := [name for name, rows in before.items() if now.get(name, 0) < rows]:
                     self.fault(f"run: committed rows are gone from {lost}")
@@ -90,10 +99,11 @@ class Campaign:
     def report(self, kills: int) -> str:
         took = self.timed(lambda: self.ceq("report", self.calm))
         page, hit = self.calm / "report.html", 0
-        for _ in range(3 * kills):
+        for _ in range(5 * kills):
             if hit == kills:
                 break
-            hit += killed(start(lambda: self.ceq("report", self.calm), self.said), self.random.uniform(0.3, 1.0) * took)
+            done, took = self.kill(start(lambda: self.ceq("report", self.calm), self.said), 0.3, took)
+            hit += done
             if not page.read_text(encoding="utf-8").rstrip().endswith("</html>"):
                 self.fault("report: half a page")
         self.to_the_end(lambda: self.ceq("report", self.calm), "report")
@@ -110,12 +120,13 @@ class Campaign:
 
         took = self.timed(both)
         whole, hit = small.files_of(out), 0
-        for number in range(3 * kills):
+        for number in range(5 * kills):
             if hit == kills:
                 break
             if number % 5 == 0:
                 shutil.rmtree(out)
-            hit += killed(start(both, self.said), self.random.uniform(0.2, 1.0) * took)
+            done, took = self.kill(start(both, self.said), 0.2, took)
+            hit += done
             if out.exists():
                 there = {name: digest for name, digest in small.files_of(out).items() if not name.endswith(".part")}
                 if half := [name for name, digest in there.items() if whole.get(name) != digest]:
@@ -133,12 +144,13 @@ class Campaign:
 
         took = self.timed(pull)
         whole, hit = small.files_of(cache), 0
-        for number in range(3 * kills):
+        for number in range(5 * kills):
             if hit == kills:
                 break
             if number % 3 == 0:
                 shutil.rmtree(cache)
-            hit += killed(start(pull, self.said), self.random.uniform(0.1, 1.0) * took)
+            done, took = self.kill(start(pull, self.said), 0.1, took)
+            hit += done
         if self.to_the_end(pull, "pull") and small.files_of(cache) != whole:
             self.fault("pull: other files than undisturbed")
         if left := small.leftovers(cache):
@@ -159,12 +171,13 @@ class Campaign:
 
         small.seed_archive(model, archive)
         took = self.timed(pull)
-        for _ in range(3 * kills):
+        for _ in range(5 * kills):
             if hit == kills:
                 break
             shutil.rmtree(fetch.cache_dir())
             small.seed_archive(model, archive)
-            hit += killed(start(pull, self.said), self.random.uniform(0.0, 1.0) * took)
+            done, took = self.kill(start(pull, self.said), 0.0, took)
+            hit += done
             if not fetch.is_pulled(model) and not list((fetch.cache_dir() / "downloads").glob("crash-model*")):
                 self.fault("model: archive and model are both gone")
                 small.seed_archive(model, archive)

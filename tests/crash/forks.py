@@ -47,14 +47,15 @@ def ended(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def killed(process: int, after: float) -> bool:
-    """Kill -9 a process after some seconds; whether it was still there."""
-    end = time.monotonic() + after
+def killed(process: int, after: float) -> float | None:
+    """Kill -9 a process after some seconds; where it ended before, the seconds that it took."""
+    began = time.monotonic()
+    end = began + after
     while time.monotonic() < end:
         found, _ = os.waitpid(process, os.WNOHANG)
         if found:
-            return False
+            return time.monotonic() - began
         time.sleep(min(0.005, max(0.0, end - time.monotonic())))
     os.kill(process, signal.SIGKILL)
     ended(process)
-    return True
+    return None
