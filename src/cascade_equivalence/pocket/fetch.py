@@ -135,7 +135,9 @@ def _archive(package: Package, say: Say) -> Path:
     downloads = cache_dir() / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
     kept = downloads / f"{package.name}-{package.version}-{package.sha256[:12]}"
-    with FileLock(kept.with_name(f".{kept.name}.lock")):
+    locks = cache_dir() / "locks"
+    locks.mkdir(exist_ok=True)
+    with FileLock(locks / f"{kept.name}.lock"):
         # Nobody else is fetching it: what is there was left by a fetch that was killed.
         for stale in downloads.glob(f".fetch.{kept.name}.*"):
             shutil.rmtree(stale, ignore_errors=True)
