@@ -6,18 +6,20 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention as exact
 
-from cascade_equivalence.systems.attention import BLOCK, attend
+from cascade_equivalence.systems.attention import attend, block
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.whisper import Whisper
 from tests.models import directory
 from tests.systems.remote.questions import tone
 
 
-@pytest.mark.parametrize("queries", [1, 7, BLOCK, BLOCK + 1])
-def test_values_are_exact_up_to_bfloat16(queries: int) -> None:
+@pytest.mark.parametrize("queries", [1, 7, 40, 41])
+def test_values_are_exact_up_to_bfloat16(queries: int, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     query = torch.randn(2, 3, queries, 16).bfloat16()
     key, value = (torch.randn(2, 3, 300, 16).bfloat16() for _ in range(2))
+    monkeypatch.setattr("cascade_equivalence.systems.attention.SCORES", 3 * 300 * 40)
+    assert block(key) == 40
     with torch.inference_mode():
         found = attend(query, key, value, 0.25)
         wanted = exact(query.double(), key.double(), value.double(), scale=0.25)

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 NAME = "ceq_blocks"
-BLOCK = 256
-"""Queries at a time."""
+SCORES = 1 << 20
+"""At a time: 4 MB in float32."""
 
 
 def register() -> str:
@@ -46,10 +46,16 @@ def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: f
     if query.shape[2] == 1:
         return _block(query, key, value, scale)
     out = torch.empty_like(query)
+    step = block(key)
     for row in range(query.shape[0]):
-        for at in range(0, query.shape[2], BLOCK):
-            out[row, :, at : at + BLOCK] = _block(query[row, :, at : at + BLOCK], key[row], value[row], scale)
+        for at in range(0, query.shape[2], step):
+            out[row, :, at : at + step] = _block(query[row, :, at : at + step], key[row], value[row], scale)
     return out
+
+
+def block(key: torch.Tensor) -> int:
+    """Queries at a time."""
+    return max(16, SCORES // (key.shape[1] * key.shape[2]))
 
 
 def _block(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float) -> torch.Tensor:
