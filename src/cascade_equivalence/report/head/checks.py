@@ -162,7 +162,9 @@ def _measures(results: Results) -> Iterator[Check]:
         sizes = sorted({len(t.items) for t in small})
         n = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]}–{sizes[-1]}"
         names = numbers.listed([t.name for t in small])
-        yield Check("warn", f"{names}: {n} items each, too few for a verdict of their own", f"{len(small)} small tasks")
+        each, own = (" each", "their own") if len(small) > 1 else ("", "its own")
+        text = f"{names}: {n} items{each}, too few for a verdict of {own}"
+        yield Check("warn", text, numbers.plural(len(small), "small task"))
 
 
 def _made_for_this(results: Results) -> Iterator[Check]:
