@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from cascade_equivalence.agreement import (
     GoldArm,
+    Interval,
     LabelShift,
     PairAgreement,
     Verdict,
@@ -30,7 +31,8 @@ class Comparison:
     verdict: of speech LLMs against cascades and of pairs that the study names; None on references. ceiling: two
     cascades on one LLM. family: a speech LLM against a cascade on its own language model. primary: its verdict is one
     of those adjusted for their number. reference: the ceiling it was held against, (left, right, κ). shift: how much of
-    what they differ in is a shift of labels, where there is a verdict.
+    what they differ in is a shift of labels, where there is a verdict. calibrations: κ under other calibrations of the
+    label scores (`study.calibrations`), where it is primary.
     """
 
     task: str
@@ -45,6 +47,7 @@ class Comparison:
     primary: bool = False
     reference: tuple[str, str, float] | None = None
     shift: LabelShift | None = None
+    calibrations: Mapping[str, Interval] = field(default_factory=dict)
 
 
 def compare_arms(

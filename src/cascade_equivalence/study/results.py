@@ -12,13 +12,14 @@ from cascade_equivalence.agreement import GoldArm
 from cascade_equivalence.run.journal import ClipRow
 from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.arms import Arm, matched
+from cascade_equivalence.study.calibrations import kappas
 from cascade_equivalence.study.cells import Cell, cells_of
 from cascade_equivalence.study.choices import Column, columns_of
 from cascade_equivalence.study.comparisons import Comparison, compare_arms, gold_arms_of
 from cascade_equivalence.study.conditions import heard_conditions
 from cascade_equivalence.study.dependence import WordsHeld, held_words
 from cascade_equivalence.study.disagreements import Disagreement, disagreements_of
-from cascade_equivalence.study.groups import POOLED, Cells
+from cascade_equivalence.study.groups import POOLED, Cells, groups_of
 from cascade_equivalence.study.hearing import Hearing, hearing_of, one_label_of
 from cascade_equivalence.study.latency import Cost, costs
 from cascade_equivalence.study.load import Recorded, load
@@ -132,10 +133,13 @@ def analyse(directory: Path) -> Results:
     conditions = heard_conditions(tasks)
     cells = tuple(c for task in tasks for arm in arms for c in cells_of(task, arm, run.given[arm.name][task.name]))
     permuted = _permuted(tasks, run.variants, arms, run.given)
-    by_group = Cells(study, cells)
+    by_group, groups = Cells(study, cells), {group.name: group for group in groups_of(tasks)}
     proofs = {arm.name: hearing_of(tasks, arm.hearing, _one_label(arm, run)) for arm in arms if arm.hearing}
     withheld = _withheld(arms, proofs)
-    comparisons = compare_arms(study, tasks, arms, by_group, withheld)
+    comparisons = tuple(
+        replace(c, calibrations=kappas(study, groups[c.task], arms, run.given, c)) if c.primary else c
+        for c in compare_arms(study, tasks, arms, by_group, withheld)
+    )
     speech = {arm.name for arm in arms if arm.kind == "speech"}
     timed = costs(arms, (study.prices or {}).get("gpu_hour"))
     elsewhere = {arm.name for arm in arms if arm.elsewhere}

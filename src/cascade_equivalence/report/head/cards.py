@@ -112,6 +112,12 @@ def _answers(comparison: Comparison) -> str:
     return f"{text}; not judged: {part.why}" if part.name == "not judged" and part.why else text
 
 
+CALIBRATIONS = {
+    "none": "on raw scores",
+    "own": "less each arm's own mean of every label over these items",
+}
+
+
 def _shift(comparison: Comparison) -> str | None:
     """A system that prefers other labels disagrees without hearing otherwise: how much of the disagreement that is."""
     shift = comparison.shift
@@ -122,7 +128,14 @@ def _shift(comparison: Comparison) -> str | None:
         f"shift towards other labels and {numbers.percent(shift.items)} are about items"
     )
     matched_ = shift.kappa_matched
-    return text if matched_ is None else f"{text}; with labels used equally often κ is {numbers.coefficient(matched_)}"
+    if matched_ is not None:
+        text = f"{text}; with labels used equally often κ is {numbers.coefficient(matched_)}"
+    other = [
+        f"{numbers.coefficient(kappa.value)} ({numbers.limits(kappa)}) {CALIBRATIONS[name]}"
+        for name, kappa in comparison.calibrations.items()
+        if kappa.value is not None
+    ]
+    return f"{text}. Other calibrations of the label scores: κ is {' and '.join(other)}" if other else text
 
 
 def _word_errors(results: Results, comparison: Comparison, cascade: Arm) -> str:
