@@ -51,6 +51,7 @@ def test_the_six_data_sets_are_pulled_and_run(cache: Path, shared_data: Path, tm
         "arms": ["gold", "cascade-w", "pocket-frames"],
         "analyses": ["agreement"],
         "checks": {"hearing": 0, "repeats": 0, "latency": 0},
+        "calibration": "none",
         "resamples": 100,
     }
     path = tmp_path / "six.yaml"

@@ -32,7 +32,7 @@ def llm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def ears(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with transformers_serve(directory("whisper-base"), tmp_path_factory.mktemp("ears") / "log") as url:
+    with transformers_serve(directory("whisper-tiny.en"), tmp_path_factory.mktemp("ears") / "log") as url:
         yield url
 
 
@@ -53,18 +53,20 @@ def local(task: Task, contents: list[str], style: Style) -> list[str]:
 
 @pytest.mark.parametrize(("text", "style"), [("chat", "chat"), ("completions", "plain")])
 def test_the_same_text_requests_are_answered_as_here(llm: str, text: str, style: Style) -> None:
-    """Greedy words of a plain few-shot prompt are those of the same weights here; a chat's prompt is the server's own
-    (ours begins the model's turn with the cue), so there only that all are answered."""
-    task = load_task("trivia", limit=8)
+    """Greedy words of a plain prompt are those of the same weights here, unless the model begins with a new line, which
+    ends the answer at the server; a chat's prompt is the server's own (ours begins the model's turn with the cue), so
+    there only that all are answered."""
+    task = load_task("trivia", limit=4)
     contents = [item.text or "" for item in task.items]
     replies = ChatEndpoint(served(llm, text=text)).reply(task, task.items, contents, "generate")
-    assert all(reply and reply.text and reply.ended != "refused" for reply in replies)
-    assert all(reply and reply.read > 10 and reply.written > 0 for reply in replies)
+    assert all(reply and reply.ended != "refused" and reply.read > 10 and reply.written > 0 for reply in replies)
     if style == "plain":
         here = local(task, contents, style)
-        same = sum(bool(reply) and reply.text == ours for reply, ours in zip(replies, here, strict=True))  # type: ignore[union-attr]
-        print(f"the same words on {same} of {len(here)}")
-        assert same >= len(here) - 1
+        pairs = [(reply.text, ours) for reply, ours in zip(replies, here, strict=True) if reply and reply.text]
+        print(f"the same words on {sum(a == b for a, b in pairs)} of {len(pairs)}")
+        assert pairs and all(a == b for a, b in pairs)
+    else:
+        assert all(reply and reply.text for reply in replies)
 
 
 def test_what_it_does_not_know_is_refused_with_the_cure(llm: str) -> None:
@@ -74,11 +76,11 @@ def test_what_it_does_not_know_is_refused_with_the_cure(llm: str) -> None:
 
 
 def test_transcripts_are_those_of_the_reference_runtime(ears: str, tmp_path: Path) -> None:
-    """Twelve clips by `/v1/audio/transcriptions`; the server ignores `language` and `temperature`, being greedy."""
-    task = load_task("topic", limit=12)
+    """Six clips by `/v1/audio/transcriptions`; the server ignores `language` and `temperature`, being greedy."""
+    task = load_task("topic", limit=6)
     clips = [read_clip(item.audio) for item in task.items if item.audio]
-    there = SpeechToText(served(ears, "whisper-base", body={})).transcribe(clips)
-    here = whisper("whisper-base", padding="stock").transcribe(clips)
+    there = SpeechToText(served(ears, "whisper-tiny.en", body={})).transcribe(clips)
+    here = whisper("whisper-tiny.en", padding="stock").transcribe(clips)
     same = sum(a.text.strip() == b.text.strip() for a, b in zip(there, here, strict=True))
     print(f"the same text on {same} of {len(clips)}")
-    assert same >= len(clips) - 2
+    assert same >= len(clips) - 1
