@@ -27,6 +27,7 @@ from cascade_equivalence.audio.clip import RATE
 from cascade_equivalence.audio.store import ClipStore
 from cascade_equivalence.run.answers import offset_key
 from cascade_equivalence.run.execute import execute
+from cascade_equivalence.run.executors import Executor
 from cascade_equivalence.run.journal import AnswerRow, Journal, Row, TranscriptRow
 from cascade_equivalence.run.layout import CLIPS, JOURNAL
 from cascade_equivalence.run.models import Models
@@ -69,13 +70,17 @@ class Timed:
     store: ClipStore
     inside: float = 0.0
 
-    def map(self, work: Sequence[Work]) -> Iterator[list[Row]]:
+    def map(self, work: Sequence[Work], in_turn: bool = False) -> Iterator[list[Row]]:
         """See `Executor.map`."""
         for piece in work:
-            start = time.perf_counter()
-            rows = do(piece, self.plan, self.models, self.store)
-            self.inside += time.perf_counter() - start
-            yield rows
+            parts = do(piece, self.plan, self.models, self.store)
+            while True:
+                start = time.perf_counter()
+                rows = next(parts, None)
+                self.inside += time.perf_counter() - start
+                if rows is None:
+                    break
+                yield rows
 
 
 def run(plan: Plan, directory: Path) -> tuple[float, float, Answers, dict[str, str], dict[str, Any]]:
@@ -86,7 +91,7 @@ def run(plan: Plan, directory: Path) -> tuple[float, float, Answers, dict[str, s
     models.llm(plan.arms[0].answers)
     timed: list[Timed] = []
 
-    def executor(plan: Plan, store: ClipStore) -> Timed:
+    def executor(here: Executor, plan: Plan, store: ClipStore) -> Timed:
         timed.append(Timed(plan, models, store))
         return timed[0]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cascade_equivalence.audio.clip import RATE, Clip
-from cascade_equivalence.errors import AnalysisError
+from cascade_equivalence.errors import AnalysisError, ModelError
 from cascade_equivalence.inside.material import spoken_words
 from cascade_equivalence.inside.session import Session
 from cascade_equivalence.mechanism.concepts import repeated, text_proxy
@@ -26,6 +27,7 @@ from cascade_equivalence.mechanism.fitting import (
 )
 from cascade_equivalence.mechanism.pitch import pitch
 from cascade_equivalence.mechanism.targets import energy, position_pitch
+from cascade_equivalence.systems.speech.adapter import Adapter
 
 CTC_ROWS = 64
 """Components of the CTC concept: a reader with several symbols has hundreds of outputs."""
@@ -34,28 +36,34 @@ ENOUGH = 0.98
 would set r for all, and the work grows with it."""
 
 
-def step_of(clip: Clip, positions: int, tokens_per_s: float) -> float:
-    """Seconds that a position covers.
-
-    The adapter's, where the clip fills as many positions as that rate says; else positions have no time of their own
-    (text-like ones), and are taken as spread evenly.
+def sound_of(
+    adapter: Adapter, memo: dict[Any, Any], clips: Sequence[Clip], positions: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Energy, and pitch (NaN where unvoiced too), at each position of the clips, (sum of positions,) each; NaN behind
+    a clip's end. Raises `ModelError` where positions have no time of their own, or it would have to be guessed.
     """
-    if abs(clip.seconds * tokens_per_s - positions) <= 2:
-        return 1 / tokens_per_s
-    return clip.seconds / positions
-
-
-def sound_of(session: Session, clips: Sequence[Clip], positions: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Energy and pitch (NaN where unvoiced) at each position of the clips, (sum of positions,) each."""
-    rate, memo = session.bench.arm.speech.adapter.tokens_per_s, session.around.memo
+    step = 1 / adapter.tokens_per_s
     loud, high = [], []
     for clip, count in zip(clips, positions, strict=True):
-        step = step_of(clip, count, rate)
+        there = adapter.in_time(clip.seconds, count)
         if (key := ("pitch", clip.sha256)) not in memo:
             memo[key] = pitch(clip.samples, RATE)
-        loud.append(energy(clip.samples, RATE, count, step))
-        high.append(position_pitch(clip.samples, RATE, count, step, track=memo[key]))
+        behind = np.full(count - there, np.nan)
+        loud.append(np.r_[energy(clip.samples, RATE, there, step), behind])
+        high.append(np.r_[position_pitch(clip.samples, RATE, there, step, track=memo[key]), behind])
     return torch.from_numpy(np.concatenate(loud)), torch.from_numpy(np.concatenate(high))
+
+
+def acoustic(adapter: Adapter, memo: dict[Any, Any], clips: Sequence[Clip], positions: Sequence[int]) -> Tensor:
+    """The acoustic concept, (sum of positions, 3): energy (silence behind a clip's end), voiced or not, pitch. Raises
+    as `sound_of`."""
+    loud, high = sound_of(adapter, memo, clips, positions)
+    inside, voiced = torch.isfinite(loud), torch.isfinite(high)
+    centre = high[voiced].mean() if bool(voiced.any()) else torch.tensor(0.0)
+    # An unvoiced position has no pitch: it gets the mean, and a column of its own says that it is unvoiced.
+    return torch.stack(
+        [torch.where(inside, loud, loud[inside].min()), voiced.double(), torch.where(voiced, high, centre)], 1
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +97,13 @@ def spelling(session: Session, layer: int) -> CtcProbe:
 class Concepts:
     """Targets at the positions of the pool, by name: the proxy, and the others that the settings name.
 
-    The CTC concept depends on the layer. utterances: (rows,).
+    The CTC concept depends on the layer. utterances: (rows,). left_out: target → why there is none.
     """
 
     targets: Mapping[str, Tensor]
     utterances: np.ndarray
     positions: tuple[int, ...]
+    left_out: Mapping[str, str]
 
     @classmethod
     def of(cls, session: Session, counts: Sequence[int]) -> Concepts:
@@ -102,17 +111,18 @@ class Concepts:
         texts = tuple(spoken_words(u.item.text) for u in session.pool)
         tokens = [session.bench.text(u.item.text or "")[0] for u in session.pool]
         found = {"proxy": text_proxy(session.bench.table(), tokens, counts)}
+        left_out: dict[str, str] = {}
         if "bag" in session.settings.concepts:
             found["bag"] = repeated(torch.from_numpy(bags(texts)), counts)
         if "acoustic" in session.settings.concepts:
-            loud, high = sound_of(session, session.fit_clips, counts)
-            voiced = torch.isfinite(high)
-            centre = high[voiced].mean() if bool(voiced.any()) else torch.tensor(0.0)
-            # An unvoiced position has no pitch: it gets the mean, and a column of its own says that it is unvoiced.
-            found["acoustic"] = torch.stack([loud, voiced.double(), torch.where(voiced, high, centre)], 1)
+            adapter, memo = session.bench.arm.speech.adapter, session.around.memo
+            try:
+                found["acoustic"] = acoustic(adapter, memo, session.fit_clips, counts)
+            except ModelError as error:
+                left_out["acoustic"] = str(error)
         utterances = np.repeat(np.arange(len(counts)), counts)
         found["permuted"] = permuted_over_utterances(found["proxy"], utterances, 0)
-        return cls(found, utterances, tuple(counts))
+        return cls(found, utterances, tuple(counts), left_out)
 
     def erased(self, session: Session, layer: int, states: Sequence[Tensor]) -> dict[str, Tensor]:
         """The targets that are erased at a layer, by condition."""
@@ -170,7 +180,7 @@ def fit_all(session: Session) -> tuple[Fitted, Concepts]:
     for name in left_out:
         erasers.pop(name, None)
     assert concepts is not None
-    return Fitted(erasers, shares, ranks, int(sum(concepts.positions)), left_out), concepts
+    return Fitted(erasers, shares, ranks, int(sum(concepts.positions)), {**concepts.left_out, **left_out}), concepts
 
 
 def erasers_of(states: Tensor, targets: Mapping[str, Tensor], seeds: int) -> tuple[dict[str, LeaceEraser], str | None]:

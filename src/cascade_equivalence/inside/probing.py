@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from cascade_equivalence.audio.clip import Clip
-from cascade_equivalence.errors import AnalysisError
+from cascade_equivalence.errors import AnalysisError, ModelError
 from cascade_equivalence.inside.concepts import ENOUGH, Once, sound_of, spelling
 from cascade_equivalence.inside.session import Session
 from cascade_equivalence.mechanism.ctc_probe import bag_probe, ctc_probe, sufficient_rate
 from cascade_equivalence.mechanism.layers import default_layers, output_of
 from cascade_equivalence.mechanism.probes import Probed, probe, types_of
+from cascade_equivalence.systems.speech.adapter import Adapter
 from cascade_equivalence.systems.speech.pocket import PocketEars
 
 FRAMES_PER_S = 50
@@ -34,9 +35,11 @@ def probes(session: Session) -> dict[str, Any]:
     for layer in layers:
         states = session.fit_states(layer)
         by_layer[layer] = [states[i] for i in once.numbers]
-    rows = _probed(session, "llm", by_layer, clips, once) + _control(session, clips, once)
+    adapter = session.bench.arm.speech.adapter
+    rows, left_out = _probed(session, "llm", by_layer, clips, once, adapter)
+    rows = rows + _control(session, clips, once)
     speakers = 0 if once.speakers is None else len(set(once.speakers))
-    return {"n": len(clips), "speakers": speakers, "rows": rows}
+    return {"n": len(clips), "speakers": speakers, "rows": rows, "left_out": left_out}
 
 
 def _spaced(layers: Sequence[int], most: int | None) -> list[int]:
@@ -51,12 +54,20 @@ def _probed(
     by_layer: dict[int, list[Tensor]],
     clips: Sequence[Clip],
     once: Once,
-) -> list[dict[str, Any]]:
+    adapter: Adapter,
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Rows of all layers, and why there are none of energy and pitch where positions have no time."""
     first = next(iter(by_layer.values()))
     counts = [len(states) for states in first]
     utterances = np.repeat(np.arange(len(counts)), counts)
     texts, known = once.texts, once.speakers
-    loud, high = (target.numpy() for target in sound_of(session, clips, counts))
+    left_out: dict[str, str] = {}
+    targets: list[tuple[str, np.ndarray]] = []
+    try:
+        loud, high = sound_of(adapter, session.around.memo, clips, counts)
+        targets = [("energy", loud.numpy()), ("pitch", high.numpy())]
+    except ModelError as error:
+        left_out = dict.fromkeys(("energy", "pitch"), str(error))
     enough = sufficient_rate(counts, texts, ENOUGH)
     picked = np.sort(np.random.default_rng(0).permutation(len(utterances))[:ROWS])
     types = types_of(torch.cat(first).numpy()[picked], TYPES, 0)
@@ -64,7 +75,7 @@ def _probed(
     for layer, states in by_layer.items():
         stacked = torch.cat(states).numpy()
         arrays = [s.numpy() for s in states]
-        for name, target in (("energy", loud), ("pitch", high)):
+        for name, target in targets:
             there = np.isfinite(target[picked])
             use = picked[there]
             people = known[utterances[use]] if known is not None else None
@@ -90,7 +101,7 @@ def _probed(
             )
         linear, mlp = bag_probe(arrays, texts, speakers=known), bag_probe(arrays, texts, speakers=known, kind="mlp")
         rows.append({"where": where, "layer": layer, "target": "bag", "linear": asdict(linear), "mlp": asdict(mlp)})
-    return rows
+    return rows, left_out
 
 
 def _row(out: Probed) -> dict[str, Any]:
@@ -110,7 +121,9 @@ def _control(session: Session, clips: Sequence[Clip], once: Once) -> list[dict[s
         return []
     key, memo = ("encoder probes", id(tower), speech.adapter.tokens_per_s, once.numbers), session.around.memo
     if key not in memo:
-        memo[key] = _probed(session, "encoder", _encoder(session, layers, clips), clips, once)
+        # The encoder's own states lie in time, whatever the connector makes of them.
+        adapter = replace(speech.adapter, positions="clip")
+        memo[key], _ = _probed(session, "encoder", _encoder(session, layers, clips), clips, once, adapter)
     found: list[dict[str, Any]] = memo[key]
     return found
 

@@ -135,6 +135,7 @@ def _probes(fact: ProbesFact) -> tuple[Table, list[str]]:
         f"Held-out R² and 1 − CER with 95 % intervals, n {fact.n} utterances"
         f"{held}. r is how many symbols a position may spell; at r = 1 the share of clips in the next column cannot be "
         "spelt, whatever the states hold. Selectivity: R² minus that of a control task without meaning."
+        f"{_left_out(fact)}"
     ) + _few(fact.n)
     columns = ("Layer", "Energy R²", "Pitch R²", "CTC, r = 1", "Impossible, %", "r", "CTC, r", "CTC, r, MLP", "Bag R²")
     inside = [r for r in fact.rows if r.where == "llm" and r.target == "ctc" and not r.hidden]
@@ -146,6 +147,14 @@ def _probes(fact: ProbesFact) -> tuple[Table, list[str]]:
             f"{cells.estimate(best.value, best.low, best.high)} (r = {best.symbols}, n {fact.n})"
         )
     return Table("Probes", "4", note, columns, tuple(rows)), lines
+
+
+def _left_out(fact: ProbesFact) -> str:
+    """What could not be probed, and why."""
+    by_reason: dict[str, list[str]] = {}
+    for target, reason in fact.left_out.items():
+        by_reason.setdefault(reason, []).append(target)
+    return "".join(f" No probe of {numbers.listed(targets)}: {reason}." for reason, targets in by_reason.items())
 
 
 def _probe_cells(row: ProbeRow) -> dict[str, str]:

@@ -46,11 +46,12 @@ class ProbeRow:
 
 @dataclass(frozen=True, slots=True)
 class ProbesFact:
-    """Probes on n utterances of so many speakers."""
+    """Probes on n utterances of so many speakers. left_out: target → why there is no probe of it."""
 
     n: int
     speakers: int
     rows: tuple[ProbeRow, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
