@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-NAMES = ("init", "run", "report", "export", "agree", "plan", "models", "tasks", "systems")
+NAMES = ("init", "run", "report", "export", "compare", "check", "agree", "plan", "models", "tasks", "systems")
 
 
 def modules() -> dict[str, ModuleType]:

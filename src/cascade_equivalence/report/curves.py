@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 from markupsafe import Markup
 
-from cascade_equivalence.agreement import Interval
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import ordered, series
+from cascade_equivalence.report.drawing import COLOURS, Caption, Line, Point, draw_lines
 from cascade_equivalence.run.layout import GOLD_CONDITION
 from cascade_equivalence.study.conditions import CLEAN, level_of, sweeps
 from cascade_equivalence.study.results import POOLED, Results
-
-COLOURS = ("#5c5c66", "#1565b8", "#b5500b", "#2c7a4b", "#8a3fa0", "#a3284f", "#4b6b00", "#00727d")
-"""Series colours on light paper; the style sheet swaps them for others on dark paper, by these very values."""
-INK, FAINT = "#3a3a3c", "#dcdcde"
-SHAPES = ("stroke", "circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right")
-
-_WIDTH, _HEIGHT = 300, 190
-_SVG_TAGS = {"svg", "g", "path", "line", "rect", "text", "tspan", "title", "defs", "clipPath"}
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One arm (or ASR) under one condition."""
-
-    condition: str
-    estimate: Interval
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A series over the conditions. `flat`: asked once, without audio, so the same under all of them."""
-
-    name: str
-    number: int
-    points: tuple[Point, ...]
-    flat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +59,11 @@ def in_noise_order(conditions: Sequence[str]) -> list[str]:
     return [c for _, c in sorted(((place(c), c) for c in conditions), key=lambda pair: pair[0])]
 
 
-def curves(results: Results) -> Curves:
-    """Draw the charts of a study: along every sweep of levels, or over all conditions where there is none."""
+def curves(results: Results, alone: bool = False) -> Curves:
+    """Draw the charts of a study: along every sweep of levels, or over all conditions where there is none.
+
+    alone: each with its title and legend inside, for a file of its own.
+    """
     axes = _axes(results)
     number = series(results)
     asr_arms = {arm.asr_key: arm.name for arm in reversed(results.arms) if arm.asr_key}
@@ -112,12 +85,12 @@ def curves(results: Results) -> Curves:
     kappas = charts([*groups, *pooled], lambda name, found: _pair_lines(results, name, found, pairs)) if swept else []
     own = charts([*groups, *pooled], lambda name, found: _own_lines(results, name, found, number)) if swept else []
     return Curves(
-        accuracy=_draw_all(accuracy, "accuracy", most=1.0),
-        word_errors=_draw_all(errors, "word error rate", least=0.0),
+        accuracy=_draw_all(accuracy, "accuracy", alone, most=1.0),
+        word_errors=_draw_all(errors, "word error rate", alone, least=0.0),
         asr_series=asrs,
-        cascade_kappa=_draw_all(kappas, "κ of two arms", most=1.0, kind="coefficient"),
+        cascade_kappa=_draw_all(kappas, "κ of two arms", alone, most=1.0, kind="coefficient"),
         pair_series=dict(pairs.values()),
-        own_kappa=_draw_all(own, "κ with the own clean answers", most=1.0, kind="coefficient"),
+        own_kappa=_draw_all(own, "κ with the own clean answers", alone, most=1.0, kind="coefficient"),
     )
 
 
@@ -188,6 +161,7 @@ def _own_lines(results: Results, task: str, conditions: Sequence[str], number: M
 def _draw_all(
     charts: Sequence[_Chart],
     what: str,
+    alone: bool,
     least: float | None = None,
     most: float | None = None,
     kind: Literal["percent", "coefficient"] = "percent",
@@ -215,7 +189,13 @@ def _draw_all(
     return tuple(
         Curve(
             chart.title,
-            _draw(chart.lines, chart.conditions, (scale * low, scale * high), scale),
+            draw_lines(
+                chart.lines,
+                chart.conditions,
+                (scale * low, scale * high),
+                scale,
+                Caption(chart.title, f"{what}, %" if kind == "percent" else what) if alone else None,
+            ),
             _alternative(chart.title, what, chart.lines, kind),
         )
         for chart in drawn
@@ -233,84 +213,3 @@ def _alternative(title: str, what: str, lines: Sequence[Line], kind: Literal["pe
         ])  # fmt: skip
         parts.append(f"{line.name} {values}")
     return f"{numbers.capital(what)} on {title}: {'; '.join(parts)}."
-
-
-def _draw(lines: Sequence[Line], conditions: Sequence[str], span: tuple[float, float], scale: int) -> Markup:
-    import altair as alt
-    import vl_convert
-
-    labels, places, title = _axis(conditions)
-    heard = [line for line in lines if not line.flat]
-    rows = []
-    for line in lines:
-        shift = 0.0 if line.flat else 0.11 * (heard.index(line) - (len(heard) - 1) / 2)
-        for point in line.points:
-            estimate = point.estimate
-            rows.append({
-                "x": places[conditions.index(point.condition)],
-                # Bars stand side by side; points and lines do not move, or lines would cross where they do not.
-                "bar": places[conditions.index(point.condition)] + shift,
-                "value": scale * (estimate.value or 0.0),
-                "low": None if estimate.low is None else scale * estimate.low,
-                "high": None if estimate.high is None else scale * estimate.high,
-                "series": line.number,
-                "flat": line.flat,
-            })  # fmt: skip
-    edge = 0.35
-    # Names enter the expression as a JSON list, never as code.
-    name = f"{json.dumps(labels)}[indexof({json.dumps(places)}, datum.value)]"
-
-    def x(column: str) -> Any:
-        scale = alt.Scale(domain=[min(places) - edge, max(places) + edge], nice=False)
-        return alt.X(column, title=title, scale=scale, axis=alt.Axis(values=places, labelExpr=name, grid=False))
-
-    def y(column: str) -> Any:
-        # The same scale in every layer: a layer without it would bring the scale's default, zero, back in.
-        domain = alt.Scale(domain=list(span), nice=False, zero=False)
-        return alt.Y(f"{column}:Q", title=None, scale=domain, axis=alt.Axis(tickCount=5))
-
-    inks = alt.Scale(domain=list(range(len(COLOURS))), range=list(COLOURS))
-    colour = alt.Color("series:N", legend=None, scale=inks)
-    fill = alt.Fill("series:N", legend=None, scale=inks)
-    shape = alt.Shape("series:N", legend=None, scale=alt.Scale(domain=list(range(len(SHAPES))), range=list(SHAPES)))
-    base = alt.Chart(alt.Data(values=rows)).encode(x=x("x:Q"), color=colour)
-    once, many = base.transform_filter("datum.flat"), base.transform_filter("!datum.flat")
-    chart = alt.layer(
-        once.mark_area(opacity=0.1).encode(y=y("low"), y2="high:Q", fill=fill, color=alt.Undefined),
-        once.mark_line(strokeDash=[5, 3], strokeWidth=1.5).encode(y=y("value")),
-        many.mark_rule(strokeWidth=1.5).encode(x=x("bar:Q"), y=y("low"), y2="high:Q"),
-        many.mark_line(strokeWidth=1.75).encode(y=y("value")),
-        many.mark_point(filled=True, size=52, opacity=1).encode(y=y("value"), shape=shape),
-    ).properties(width=_WIDTH, height=_HEIGHT, background="transparent")
-    chart = (
-        chart.configure(aria=False)
-        .configure_view(stroke=None)
-        .configure_axis(
-            domainColor=INK, tickColor=INK, labelColor=INK, titleColor=INK, gridColor=FAINT, labelFontSize=12,
-            titleFontSize=12, titleFontWeight="normal", titlePadding=8, labelPadding=5,
-        )
-        .configure_axisY(domain=False, ticks=False)
-    )  # fmt: skip
-    return _safe(vl_convert.vegalite_to_svg(chart.to_dict(validate=False)))
-
-
-def _axis(conditions: Sequence[str]) -> tuple[list[str], list[float], str]:
-    """Tick labels, their places, and the title. One kind of noise is named once, below an axis in dB; clean speech
-    stands one step before its mildest level."""
-    levels = [level_of(c) for c in conditions]
-    known = [found for found in levels if found]
-    if len({kind for kind, _ in known}) == 1 and all(f or c == CLEAN for f, c in zip(levels, conditions, strict=True)):
-        snr = sorted({value for _, value in known}, reverse=True)
-        step = min((a - b for a, b in pairwise(snr)), default=1.0)
-        places = [-1.0 if found is None else (snr[0] - found[1]) / step for found in levels]
-        labels = [f"{found[1]:g} dB" if found else c for found, c in zip(levels, conditions, strict=True)]
-        return labels, places, f"{known[0][0]}, SNR"
-    return list(conditions), [float(i) for i in range(len(conditions))], "condition"
-
-
-def _safe(svg: str) -> Markup:
-    """The SVG for inclusion in a page. Text is escaped by the renderer; that nothing but shapes came is checked."""
-    strange = set(re.findall(r"<([A-Za-z][\w:-]*)", svg)) - _SVG_TAGS
-    if strange or re.search(r"\s(?:on\w+|(?:xlink:)?href)\s*=", svg):
-        raise ValueError(f"the chart renderer wrote something other than shapes: {sorted(strange)}")
-    return Markup(svg)  # noqa: S704 - checked above; the only markup that is not a template's own

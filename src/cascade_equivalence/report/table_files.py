@@ -63,26 +63,35 @@ def csv_cell(value: Value) -> str:
     return ("'" if formula else "") + plain_lines(value)
 
 
-def write_parquet(path: Path, names: Sequence[str], kinds: Sequence[Kind], rows: Sequence[Sequence[Value]]) -> None:
-    """Typed columns, undefined being null; control and bidirectional characters in text as `?`."""
+def arrow() -> tuple[Any, Any]:
+    """pyarrow and its Parquet module; raises `UsageError` where it is not installed."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise UsageError("Parquet needs pyarrow: pip install 'cascade-equivalence[parquet]'") from None
-    columns: dict[str, Any] = {}
-    for i, (name, kind) in enumerate(zip(names, kinds, strict=True)):
-        values = [row[i] for row in rows]
-        if kind == "text":
-            columns[name] = pa.array([None if v is None else plain_lines(v) for v in values], pa.string())
-        elif kind == "flag":
-            columns[name] = pa.array(values, pa.bool_())
-        else:
-            whole = kind == "number" and all(v is None or isinstance(v, int) for v in values)
-            columns[name] = pa.array(
-                values, pa.int64() if whole and any(v is not None for v in values) else pa.float64()
-            )
+    return pa, pq
+
+
+def write_parquet(path: Path, names: Sequence[str], kinds: Sequence[Kind], rows: Sequence[Sequence[Value]]) -> None:
+    """Typed columns, undefined being null; control and bidirectional characters in text as `?`."""
+    pa, pq = arrow()
+    columns = {
+        name: parquet_column([row[i] for row in rows], kind)
+        for i, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    }
     pq.write_table(pa.table(columns), path)
+
+
+def parquet_column(values: Sequence[Value], kind: Kind) -> Any:
+    """The column of a Parquet file that holds these values."""
+    pa, _ = arrow()
+    if kind == "text":
+        return pa.array([None if v is None else plain_lines(v) for v in values], pa.string())
+    if kind == "flag":
+        return pa.array(values, pa.bool_())
+    whole = kind == "number" and all(v is None or isinstance(v, int) for v in values)
+    return pa.array(values, pa.int64() if whole and any(v is not None for v in values) else pa.float64())
 
 
 def latex(table: Table) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
-    """One arm's answer on one item under one condition (of a gold arm: `gold`, asked once for all of them).
+    """One arm's answer on one item under one condition (of a gold arm: `text`, asked once for all of them).
 
     label: as the study calibrates it, or INVALID; note says why it is INVALID. gold: the right label, the first of
     several; right: whether the label is; None without gold. tie: whether the best two labels were equal. scores:
