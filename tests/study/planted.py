@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cascade_equivalence.run.journal import AnswerRow, Journal, ReplyRow, TranscriptRow
+from cascade_equivalence.run.journal import AnswerRow, ClipRow, Journal, ReplyRow, TranscriptRow
 from cascade_equivalence.run.layout import GOLD_CONDITION, JOURNAL
 from cascade_equivalence.study.results import Results, analyse
 
 Answers = Callable[[str, str, str, int], str]
 """(arm, task, condition, index of the item) → label."""
+
+Sound = Callable[[str, str, int], str]
+"""(task, condition, index of the item) → hash of the clip that is heard."""
 
 KINDS = {"gold": "gold", "s": "cascade", "w": "cascade", "speech": "speech"}
 SWEEP = tuple(f"babble@{snr}dB" for snr in (25, 20, 15, 10, 5, 0, -5))
@@ -31,9 +34,12 @@ def task(name: str, labels: Sequence[str], n: int, **fields: Any) -> dict[str, A
     return made | prompt | {"conditions": ["clean"], "variant_of": None} | fields
 
 
-def build(directory: Path, tasks: Sequence[Mapping[str, Any]], answers: Answers, **study: Any) -> Results:
+def build(
+    directory: Path, tasks: Sequence[Mapping[str, Any]], answers: Answers, sound: Sound | None = None, **study: Any
+) -> Results:
     """Write the journal and analyse it. Every arm that hears has passed the hearing check."""
     journal = Journal(directory / JOURNAL)
+    clips: dict[tuple[str, str, int], str] = {}
     wanted: dict[str, dict[str, list[str]]] = {arm: {} for arm in KINDS}
     rows: list[Any] = []
     for arm, kind in KINDS.items():
@@ -43,14 +49,31 @@ def build(directory: Path, tasks: Sequence[Mapping[str, Any]], answers: Answers,
                 for i, item in enumerate(t["items"]):
                     key = f"{arm}/{t['name']}/{condition}/{i}"
                     keys.append(key)
+                    place = (t["name"], condition, i)
+                    if sound and kind != "gold" and place not in clips:
+                        clips[place] = sound(*place)
+                        rows.append(ClipRow(f"c{key}", t["name"], item["id"], condition, clips[place], 1.0, None, 1.0))
                     heard = None if kind != "cascade" or condition == "no-audio" else f"t{key}"
                     rows.append(ReplyRow(f"r{key}", arm, "said", None, None, 3, 0.1, 4))
                     if heard:
-                        rows.append(TranscriptRow(heard, arm, "clip", item["text"], -0.1, 2, 1, 0.1, 4))
+                        rows.append(
+                            TranscriptRow(heard, arm, clips.get(place, "clip"), item["text"], -0.1, 2, 1, 0.1, 4)
+                        )
                     label = answers(arm, t["name"], condition, i)
                     rows.append(
                         AnswerRow(
-                            key, arm, t["name"], item["id"], condition, 0, "labels", f"r{key}", None, heard, label, 0
+                            key,
+                            arm,
+                            t["name"],
+                            item["id"],
+                            condition,
+                            0,
+                            "labels",
+                            f"r{key}",
+                            clips.get(place),
+                            heard,
+                            label,
+                            0,
                         )
                     )
     journal.add(*rows)

@@ -175,7 +175,8 @@ def test_disagreements_hold_what_each_arm_read(tmp_path: Path) -> None:
         tmp_path, [task("t", 9)], lambda arm, t, c, i: "c" if arm == "w" and i == 0 else truth(arm, t, c, i)
     )
     assert [(d.item, d.condition) for d in results.disagreements] == [("t0", "clean"), ("t0", "babble@0dB")]
-    assert results.disagreements[0].arms["w"] == ("c", "said")
+    said = results.disagreements[0].arms["w"]
+    assert (said.label, said.read) == ("c", "said")
     assert results.disagreements[0].gold == ("a",)
 
 

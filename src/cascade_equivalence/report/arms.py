@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cascade_equivalence.study.results import Arm, Comparison, Results
+import hashlib
+
+from cascade_equivalence.study.results import Arm, Comparison, Identity, Results
 
 SERIES = 8
 """How many arms get a colour and shape of their own; further ones share."""
@@ -48,6 +50,20 @@ def describe_short(arm: Arm) -> str:
     if arm.kind == "speech" and llm:
         return f"speech LLM on {llm}" + (f", hears through {encoder.name}" if encoder else "")
     return "speech LLM, of which only the answers are known"
+
+
+def decoding(model: Identity) -> list[tuple[str, str]]:
+    """How a model was decoded: (setting, value), hashes by their first digits; what a part has none of is left out."""
+    return [
+        (key, str(value)[:8] if key in _HASHED else str(value))
+        for key, value in model.decoding.items()
+        if key not in _HASHED or str(value) != _NOTHING
+    ]
+
+
+_HASHED = {"tokenizer", "template"}
+_NOTHING = hashlib.sha256().hexdigest()[:16]
+"""Recorded as the tokenizer of a part that has none."""
 
 
 def ordered_comparisons(results: Results) -> list[Comparison]:

@@ -20,15 +20,22 @@ from cascade_equivalence.agreement.parts import ALPHA, EPSILON, FLOOR
 from cascade_equivalence.agreement.verdict_words import title
 from cascade_equivalence.durations import duration
 from cascade_equivalence.errors import RunError
+from cascade_equivalence.reading.terminal import plain_lines
 from cascade_equivalence.report import arms, beside, noise, numbers, proofs
+from cascade_equivalence.report.anchors import anchor
 from cascade_equivalence.report.cards import cards
 from cascade_equivalence.report.caveats import caveats
-from cascade_equivalence.report.curves import COLOURS, curves, in_noise_order
+from cascade_equivalence.report.curves import curves, in_noise_order
+from cascade_equivalence.report.drawing import COLOURS
 from cascade_equivalence.report.head import Card, head
 from cascade_equivalence.report.headline import compared, title_of
+from cascade_equivalence.report.matrix import matrix
 from cascade_equivalence.report.mechanism import insides
 from cascade_equivalence.report.overlaps import Overlap, overlaps
+from cascade_equivalence.report.sound import Audio
 from cascade_equivalence.run.layout import GOLD_CONDITION
+from cascade_equivalence.study.at_level import NOTE as AT_NOTE
+from cascade_equivalence.study.at_level import AtLevel
 from cascade_equivalence.study.claims import claims
 from cascade_equivalence.study.latency import latencies
 from cascade_equivalence.study.results import POOLED, Arm, Cell, Comparison, Results, TaskRecord
@@ -37,13 +44,14 @@ from cascade_equivalence.whole import whole, why_not
 FILE = "report.html"
 
 
-def write_html(results: Results, directory: Path) -> Path:
+def write_html(results: Results, directory: Path, audio: Audio = "all", at: Sequence[AtLevel] = ()) -> Path:
     """Write `report.html` into the run directory whole or not at all; `directory/clips` gives the sound.
 
+    audio: of which trials. at: what is said of an SNR that was asked for.
     Raises `RunError` if it cannot be written; a report that was there before is then still there.
     """
     path = directory / FILE
-    text = render(results, directory)
+    text = render(results, directory, audio, at)
     try:
         with whole(path, sync=True) as part:
             part.write_text(text, encoding="utf-8", newline="\n")
@@ -52,13 +60,14 @@ def write_html(results: Results, directory: Path) -> Path:
     return path
 
 
-def render(results: Results, directory: Path) -> str:
+def render(results: Results, directory: Path, audio: Audio = "all", at: Sequence[AtLevel] = ()) -> str:
     """The page as text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=PackageLoader("cascade_equivalence.report"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -79,11 +88,22 @@ def render(results: Results, directory: Path) -> str:
         "listed": numbers.listed,
         "plural": numbers.plural,
         "capital": numbers.capital,
+        "groupby_in_order": _groups,
     }
-    return environment.get_template("report.html.j2").render(_context(results, directory))
+    context = _context(results, directory, audio) | {"at": at, "at_note": AT_NOTE}
+    return environment.get_template("report.html.j2").render(context)
 
 
-def _context(results: Results, directory: Path) -> dict[str, Any]:
+def _shown(value: Any) -> Any:
+    """What a template writes: text without control and bidirectional characters, which could turn a line around."""
+    return plain_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _groups(rows: Sequence[Any], name: str) -> list[list[Any]]:
+    return [list(group) for _, group in groupby(rows, key=lambda row: getattr(row, name))]
+
+
+def _context(results: Results, directory: Path, audio: Audio) -> dict[str, Any]:
     style, script = _asset("style.css"), _asset("filter.js")
     top = head(results)
     return {
@@ -100,6 +120,7 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "series": arms.series(results),
         "series_count": len(COLOURS),
         "describe": arms.describe,
+        "decoding": arms.decoding,
         "parts_of": proofs.parts_of,
         "proofs": proofs.proofs(results),
         "matches": proofs.matches(results),
@@ -117,6 +138,8 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "cells_of": lambda task: _cells(results, task),
         "baselines": {task.name: _baseline(task) for task in results.tasks},
         "pairs": [list(group) for _, group in groupby(_by_pair(results), key=_pair_key)],
+        "matrix": matrix(results),
+        "anchor": anchor,
         "kappa_floor": _kappa_floor(results),
         "overlaps": overlaps(results),
         "overlap_pairs": _overlap_pairs(results),
@@ -133,7 +156,7 @@ def _context(results: Results, directory: Path) -> dict[str, Any]:
         "beside_note": beside.NOTE,
         "claims": claims(results),
         "answers": {arm.name: sum(c.n for c in results.cells if c.arm == arm.name) for arm in results.arms},
-        "cards": cards(results, directory),
+        "cards": cards(results, directory, audio),
         "caveats": caveats(results),
         "rule": {
             "alpha": ALPHA,

@@ -11,6 +11,17 @@ from cascade_equivalence.study.records import Answer, Given, TaskRecord
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """An arm's answer on a trial. read: what its LLM read; None where it heard the audio itself. said: what it wrote,
+    where answers are written; note: why the label is INVALID."""
+
+    label: str
+    read: str | None
+    said: str | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Disagreement:
     """A trial on which two compared arms answered differently."""
 
@@ -19,8 +30,7 @@ class Disagreement:
     item: str
     spoken: str | None
     gold: tuple[str, ...]
-    arms: Mapping[str, tuple[str, str | None]]
-    """Arm → (label, what its LLM read; None where it heard the audio itself)."""
+    arms: Mapping[str, Said]
     right: Mapping[str, bool | None]
     """Arm → whether its answer is right; None without gold."""
     clip: str | None
@@ -58,7 +68,7 @@ def disagreements_of(
                         spoken=item.text,
                         gold=item.accepted,
                         arms={
-                            arm: (answer.label, None if arm in wordless else answer.read)
+                            arm: Said(answer.label, None if arm in wordless else answer.read, answer.said, answer.note)
                             for arm, answer in here.items()
                         },
                         right={arm: task.right(item, answer.label) for arm, answer in here.items()},
