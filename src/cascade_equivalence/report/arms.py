@@ -32,6 +32,8 @@ def describe(arm: Arm) -> str:
     llm = arm.llm.name if arm.llm else "an LLM that is not known"
     if arm.kind == "gold":
         return f"the words as they were written, read by {llm}"
+    if arm.planted:
+        return f"planted as a control ({arm.planted}) on {llm}"
     if arm.kind == "speech":
         return f"{llm} hears the audio itself"
     if arm.asr:

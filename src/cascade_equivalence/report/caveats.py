@@ -8,7 +8,7 @@ from cascade_equivalence.report.outside import outside
 from cascade_equivalence.report.proofs import flattery
 from cascade_equivalence.study.results import Results
 
-NEEDED = "about 480 items at 5\N{NO-BREAK SPACE}% discordance and 950 at 10\N{NO-BREAK SPACE}%"
+NEEDED = "about 540 items at 5\N{NO-BREAK SPACE}% discordance and 990 at 10\N{NO-BREAK SPACE}%"
 """Items that TOST needs for a margin of three points at 80 % power, McNemar-type discordance given."""
 
 
@@ -34,7 +34,7 @@ def _size(results: Results) -> list[str]:
     sizes = [c.pair.n for c in results.comparisons]
     if not sizes:
         return ["No two arms were compared: this study gives accuracies only."]
-    said = [c.verdict for c in results.comparisons if c.verdict is not None]
+    said = [c.verdict for c in results.comparisons if c.verdict is not None and c.verdict.kind is not None]
     undecided = sum(v.name == "undecided" for v in said)
     return [
         f"Size: the comparisons rest on {numbers.listed(sorted({str(n) for n in sizes}, key=int))} items. "
@@ -96,10 +96,9 @@ def _measures(results: Results) -> list[str]:
     if not results.orders and not all(task.open for task in results.tasks):
         found.append("Option order: no task was asked with its options in another order (`permute`).")
     if any(arm.latency for arm in results.arms):
-        n = max(len(arm.latency) for arm in results.arms)
-        found.append(
-            f"Latency: {numbers.plural(n, 'single item')} an arm on one machine; nothing about servers under load."
-        )
+        sizes = sorted({len(arm.latency) for arm in results.arms if arm.latency})
+        n = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+        found.append(f"Latency: {n} single items an arm on one machine; nothing about servers under load.")
     if any(task.open for task in results.tasks):
         found.append("Open tasks: κ there is the agreement on being right or wrong, not on the words of the answers.")
     if results.word_errors:

@@ -121,6 +121,7 @@ def _context(results: Results, directory: Path, audio: Audio) -> dict[str, Any]:
         "series_count": len(COLOURS),
         "describe": arms.describe,
         "decoding": arms.decoding,
+        "planted": {arm.name for arm in results.arms if arm.planted},
         "parts_of": proofs.parts_of,
         "proofs": proofs.proofs(results),
         "matches": proofs.matches(results),

@@ -143,7 +143,7 @@ def _rule(results: Results) -> str:
 
 def _family(results: Results) -> str:
     primary = [c for c in results.comparisons if c.primary and c.verdict is not None]
-    others = sum(c.verdict is not None for c in results.comparisons) - len(primary)
+    others = sum(c.verdict is not None and c.verdict.kind is not None for c in results.comparisons) - len(primary)
     if not primary:
         return f"None of {numbers.plural(others, 'verdict')} was primary; none is adjusted." if others else ""
     pairs = [

@@ -97,8 +97,8 @@ def flattered(results: Results) -> list[tuple[str, str]]:
 def flattery(results: Results) -> list[str]:
     """A sentence for each."""
     return [
-        f"{speech} hears through the same encoder as the ASR of {cascade}: what the encoder gets wrong is wrong in "
-        "both, which flatters their kappa."
+        f"{speech} hears through the same encoder as the ASR of {cascade}: both inherit its errors, so their κ is "
+        "inflated."
         for speech, cascade in flattered(results)
     ]
 

@@ -175,7 +175,8 @@ def _made_for_this(results: Results) -> Iterator[Check]:
         yield Check("warn", f"Planted, as a control, and no system to build: {said}", f"{len(planted)} planted")
     own = [arm.name for arm in speech if arm.speech and arm.speech.source in SHIPPED]
     if speech and len({*own, *(arm.name for arm in planted if arm.kind == "speech")}) == len(speech):
-        small = f": {numbers.listed(own)} were made for this project, and small" if own else ""
+        verb = "was" if len(own) == 1 else "were"
+        small = f": {numbers.listed(own)} {verb} made for this project, and small" if own else ""
         yield Check(
             "warn", f"No published speech LLM’s weights were run{small}", "no published speech LLM’s weights were run"
         )
