@@ -115,7 +115,7 @@ def _clips(case: Any, room: Path) -> None:
         found = called(lambda: ClipStore(directory / "clips").get(sha256))
         if not isinstance(found, CeqError) and found.sha256 != sha256:
             raise Fault("another clip")
-        shown = called(lambda: embed(directory, sha256))
+        shown = called(lambda: embed(directory, [sha256])[sha256].uri)
         if isinstance(found, CeqError) and shown is not None:
             raise Fault("a clip that is not the one is played")
 

@@ -13,6 +13,7 @@ from cascade_equivalence.report.curves import curves
 from cascade_equivalence.report.drawing import Caption, Estimate, draw_estimates
 from cascade_equivalence.report.headline import title_of
 from cascade_equivalence.study.results import Results
+from cascade_equivalence.whole import whole
 
 Format = Literal["svg", "pdf"]
 FORMATS: tuple[Format, ...] = ("svg", "pdf")
@@ -69,10 +70,8 @@ def write_figures(figures: Sequence[Figure], form: Format, out: Path) -> list[Pa
     written = []
     for figure in figures:
         path = out / f"{figure.name}.{form}"
-        if form == "svg":
-            path.write_text(figure.svg, encoding="utf-8")
-        else:
-            path.write_bytes(vl_convert.svg_to_pdf(figure.svg))
+        with whole(path) as part:
+            part.write_bytes(figure.svg.encode() if form == "svg" else vl_convert.svg_to_pdf(figure.svg))
         written.append(path)
     return written
 

@@ -12,6 +12,7 @@ from cascade_equivalence.reading.terminal import plain_lines
 from cascade_equivalence.report.table_files import arrow, csv_cell, parquet_column
 from cascade_equivalence.report.tables import Kind, Value
 from cascade_equivalence.study.answers import COLUMNS, AnswerRow
+from cascade_equivalence.whole import whole
 
 Format = Literal["parquet", "csv"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv")
@@ -30,12 +31,18 @@ def write_items(answers: Sequence[AnswerRow], form: Format, out: Path) -> Path:
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"items.{form}"
-    if form == "csv":
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            writer.writerows([csv_cell(_cell(row, name)) for name in COLUMNS] for row in answers)
-        return path
+    with whole(path) as part:
+        if form == "csv":
+            with part.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(COLUMNS)
+                writer.writerows([csv_cell(_cell(row, name)) for name in COLUMNS] for row in answers)
+        else:
+            _write_parquet(answers, part)
+    return path
+
+
+def _write_parquet(answers: Sequence[AnswerRow], path: Path) -> None:
     pa, pq = arrow()
     columns = {
         name: _scores(pa, answers)
@@ -44,7 +51,6 @@ def write_items(answers: Sequence[AnswerRow], form: Format, out: Path) -> Path:
         for name in COLUMNS
     }
     pq.write_table(pa.table(columns), path)
-    return path
 
 
 def _cell(row: AnswerRow, name: str) -> Value:
