@@ -20,11 +20,11 @@ from cascade_equivalence.study.spec import Study
 STUDY = Study.model_validate(
     {
         "tasks": ["topic", {"task": "sentiment", "conditions": ["swap", "clean"], "permute": [1]}],
-        "conditions": ["clean", "noise:white@5dB"],
+        "conditions": ["clean"],
         "models": {"llm": {"id": "smollm2-135m", "prompt": "plain"}, "asr": {"id": "whisper-tiny.en"}},
         "arms": {"gold": {"transcript": "gold", "llm": "llm"}, "cascade": {"asr": "asr", "llm": "llm"}},
         "checks": {"hearing": 4, "repeats": 4, "latency": 2},
-        "limit": 44,
+        "limit": 16,
         "resamples": 100,
     }
 )

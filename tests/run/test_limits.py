@@ -175,6 +175,7 @@ class Weighing(Here):
             yield rows
 
 
+@pytest.mark.slow
 def test_three_speech_llms_on_three_llms_take_the_memory_of_the_largest(tmp_path: Path) -> None:
     sizes = {}
     for step, name in enumerate("abc"):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from training.ctc import train_ctc
 from training.features import Example
@@ -16,6 +17,7 @@ from cascade_equivalence.tasks.sentences import own_sentences
 from tests.models import directory
 
 
+@pytest.mark.slow
 def test_a_training_hides_the_tokens_keeps_the_trunk_and_reads_back_alike(tmp_path: Path) -> None:
     llm = Backbone.load("smollm2-135m", directory("smollm2-135m"), Placement("cpu", "bfloat16", 8))
     llm.model.set_attn_implementation("eager")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linprog
 
 from .named import INVALID
 from .pair import label_codes
@@ -148,6 +147,9 @@ def _scalable(table: Floats, aim: Floats) -> bool:
     margins[left, np.arange(entries)] = 1.0
     margins[k + right, np.arange(entries)] = 1.0
     above = np.hstack([-np.eye(entries), np.ones((entries, 1))])
+    # Only rare tables need it, and importing it takes longer than the rest of a comparison.
+    from scipy.optimize import linprog
+
     found = linprog(
         np.eye(entries + 1)[-1] * -1.0,
         A_ub=above,
