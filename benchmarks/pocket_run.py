@@ -82,6 +82,9 @@ class Timed:
                     break
                 yield rows
 
+    def close(self) -> None:
+        """See `Executor.close`: the models are the caller's."""
+
 
 def run(plan: Plan, directory: Path) -> tuple[float, float, Answers, dict[str, str], dict[str, Any]]:
     """(wall s, s inside the work, answers, transcript by clip and ASR, offsets) of one execution."""
