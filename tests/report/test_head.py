@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from cascade_equivalence.agreement import Interval, Verdict
+from cascade_equivalence.commands.report import write
+from cascade_equivalence.report import numbers
 from cascade_equivalence.report.head import Card, Head, head
 from cascade_equivalence.report.head.words import condition_words, headline
 from cascade_equivalence.report.html import render
@@ -147,6 +150,23 @@ def consistent(shown: Head, results: Results) -> None:
         assert shown.adjusted.startswith(f"{counted} primary verdict") and shown.adjusted in page
     assert len(terminal(shown).splitlines()) <= LINES
     assert max(map(len, terminal(shown).splitlines())) <= 80
+
+
+def test_one_object_has_the_figures_of_the_page_and_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = head(planted(tmp_path, OUTCOMES["worse"][0], 400))
+    write(tmp_path, json=True)
+    said = json.loads(capsys.readouterr().out)
+    assert said | {"own_snr": None, "failures": None} == json.loads(json.dumps(asdict(shown))) | {
+        "own_snr": None,
+        "failures": None,
+    }
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert unglued(said["headline"]) in page
+    for card in said["cards"]:
+        assert unglued(card["title"][1:]) in page and numbers.coefficient(card["kappa"]["value"]) in page
+    assert all(unglued(row["clean"]) in page for row in said["build"]["rows"])
 
 
 def results_directory(results: Results) -> Path:

@@ -20,7 +20,8 @@ EPILOG = """examples:
   ceq report runs/pocket               prints the answer and writes runs/pocket/report.html
   ceq report runs/pocket --full        all tables in the terminal too
   ceq report runs/mine --at 8dB        accuracies at your own SNR, between those that were measured
-  ceq report runs/mine --audio none    a page without sounds (some: those of the cards alone)"""
+  ceq report runs/mine --audio none    a page without sounds (some: those of the cards alone)
+  ceq report runs/mine --json          the head as one JSON object: the figures of the page and the terminal"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,17 +32,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--audio", choices=("all", "some", "none"), default="all", help="of which shown trials the page holds the sound"
     )
+    parser.add_argument("--json", action="store_true", help="print the head as one JSON object instead")
 
 
 def main(args: argparse.Namespace) -> int:
     """Analyse the journal and write the report."""
-    return write(args.directory, args.full, args.audio, args.at)
+    return write(args.directory, args.full, args.audio, args.at, args.json)
 
 
-def write(directory: Path, full: bool = False, audio: Audio = "all", at: str | None = None) -> int:
-    """Print the head (full: all tables before it) and write `report.html`; 1 if a check or too many answers failed."""
+def write(directory: Path, full: bool = False, audio: Audio = "all", at: str | None = None, json: bool = False) -> int:
+    """Print the head (full: all tables before it; json: as an object) and write `report.html`; 1 if a check or too many
+    answers failed."""
+    from dataclasses import asdict
+
     from rich.console import Console
 
+    from cascade_equivalence.reading.terminal import json_line
     from cascade_equivalence.report.head import head
     from cascade_equivalence.report.html import write_html
     from cascade_equivalence.report.terminal import print_summary
@@ -54,6 +60,10 @@ def write(directory: Path, full: bool = False, audio: Audio = "all", at: str | N
     asked = () if level is None else at_level(results, level)
     path = write_html(results, directory, audio, asked)
     console = Console()
+    if json:
+        said = asdict(head(results)) | {"own_snr": [asdict(row) for row in asked], "failures": list(results.failures)}
+        print(json_line(said))
+        return 1 if results.failures else 0
     if full:
         print_summary(results, console)
         console.print()
