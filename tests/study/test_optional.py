@@ -41,6 +41,19 @@ def test_a_study_of_them_alone_is_not_emptied() -> None:
     assert available(alone, base, NOTHING) == (alone, {})
 
 
+def test_the_report_says_where_another_runtime_transcribes(tmp_path: Path) -> None:
+    found = analyse(make_run(tmp_path, Made(conditions=("clean",))))
+    assert not any("faster-whisper" in one for one in caveats(found))
+    arms = tuple(
+        replace(arm, asr=replace(arm.asr, runtime="faster-whisper 1.2, ctranslate2 4.6"))
+        if arm.name == "cascade-w" and arm.asr
+        else arm
+        for arm in found.arms
+    )
+    (said,) = [one for one in caveats(replace(found, arms=arms)) if "faster-whisper" in one]
+    assert said.startswith("Runtime: asr-1 transcribes by faster-whisper")
+
+
 def test_the_report_says_what_is_left_out(tmp_path: Path) -> None:
     found = analyse(make_run(tmp_path, Made(conditions=("clean",))))
     assert not any("Left out" in one for one in caveats(found))

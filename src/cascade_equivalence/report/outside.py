@@ -1,4 +1,4 @@
-"""What cannot be known of arms that answer elsewhere: behind endpoints, or from files."""
+"""What cannot be known of arms that answer elsewhere: behind endpoints, from files, or by another runtime."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cascade_equivalence.study.results import Results
 
 
 def outside(results: Results) -> list[str]:
-    """One sentence or two on endpoints, on what they served, and on files."""
+    """One sentence or two on endpoints, on what they served, on files, and on an ASR's runtime."""
     asked = [arm for arm in results.arms if arm.elsewhere and not arm.looked_up]
     files = [arm for arm in results.arms if arm.looked_up]
     found = []
@@ -32,7 +32,16 @@ def outside(results: Results) -> list[str]:
             f"Files: the answers or transcripts of {names} were made elsewhere. Their prompts and ways of answering "
             "are not known, and whether they hear cannot be checked."
         )
+    if others := dict.fromkeys(arm.asr.name for arm in results.arms if _other_runtime(arm) and arm.asr):
+        found.append(
+            f"Runtime: {numbers.listed([*others])} transcribes by faster-whisper. No two runtimes of Whisper agree on "
+            "every clip, so its transcripts are an ASR’s of their own, never another runtime’s on the same weights."
+        )
     return found
+
+
+def _other_runtime(arm: Arm) -> bool:
+    return arm.asr is not None and arm.asr.runtime.startswith("faster-whisper")
 
 
 def _named(arm: Arm) -> str:
