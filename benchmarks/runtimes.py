@@ -1,4 +1,4 @@
-"""How many of 200 transcripts differ between the reference runtime of Whisper and faster-whisper, on equal weights.
+"""How many transcripts differ between the reference runtime of Whisper and faster-whisper, on equal weights.
 
 The embedded Whisper tiny.en in float32, the clean clips of the shipped topic items, both greedy. Killed, it goes on
 where it was.
@@ -19,7 +19,7 @@ from cascade_equivalence.systems.system import Transcriber
 from cascade_equivalence.systems.whisper import Whisper
 from cascade_equivalence.tasks.task import load_task
 
-MODEL, CLIPS, PART = "whisper-tiny.en", 200, 8
+MODEL, PART = "whisper-tiny.en", 8
 
 
 def converted(out: Path) -> Path:
@@ -38,15 +38,16 @@ def transcripts(name: str, asr: Transcriber, clips: list[Clip], out: Path) -> li
     while len(texts) < len(clips):
         texts += [made.text for made in asr.transcribe(clips[len(texts) : len(texts) + PART])]
         file.write_text(json.dumps(texts), encoding="utf-8")
-    return texts
+    return texts[: len(clips)]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/runtimes"))
+    parser.add_argument("--clips", type=int, default=200)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    clips = [read_clip(item.audio) for item in load_task("topic").items[:CLIPS] if item.audio]
+    clips = [read_clip(item.audio) for item in load_task("topic").items[: args.clips] if item.audio]
     reference = Whisper(MODEL, locate(MODEL, print), Placement("cpu", "float32", PART), "stock")
     ours = transcripts("reference", reference, clips, args.out)
     theirs = transcripts("faster-whisper", FasterWhisper("asr", converted(args.out / "weights")), clips, args.out)
