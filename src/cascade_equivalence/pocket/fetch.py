@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from cascade_equivalence.errors import ModelError
 from cascade_equivalence.hashing import sha256_file
@@ -63,13 +63,13 @@ def pull(model: EmbeddedModel, say: Say = lambda _: None) -> Path:
     """
     target = model_dir(model)
     if is_pulled(model):
+        _clear_up(model, target)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f"{target.name}.lock")):
         if is_pulled(model):
             return target
-        for stale in target.parent.glob(f".{target.name}.*"):
-            shutil.rmtree(stale, ignore_errors=True)
+        _clear(target)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
             source, converted = work / "source", work / "converted"
@@ -97,6 +97,23 @@ def pull(model: EmbeddedModel, say: Say = lambda _: None) -> Path:
             archive.unlink(missing_ok=True)
     say(f"{model.name}: ready")
     return target
+
+
+def _clear(target: Path) -> None:
+    """Remove what killed pulls of a model left; its lock is held."""
+    for stale in target.parent.glob(f".{target.name}.*"):
+        shutil.rmtree(stale, ignore_errors=True)
+
+
+def _clear_up(model: EmbeddedModel, target: Path) -> None:
+    """The same, and the archives, after a pull that was killed when its model was there already; where one goes on, it
+    does that."""
+    archives = [archive for package in model.packages if (archive := _kept(package)).is_file()]
+    if archives or any(target.parent.glob(f".{target.name}.*")):
+        with contextlib.suppress(Timeout, OSError), FileLock(target.with_name(f"{target.name}.lock"), timeout=0):
+            _clear(target)
+            for archive in archives:
+                archive.unlink(missing_ok=True)
 
 
 def verify(directory: Path) -> dict[str, str]:
@@ -130,16 +147,20 @@ def verify(directory: Path) -> dict[str, str]:
     return expected
 
 
+def _kept(package: Package) -> Path:
+    """Where a package's archive is, while it is needed."""
+    return cache_dir() / "downloads" / f"{package.name}-{package.version}-{package.sha256[:12]}"
+
+
 def _archive(package: Package, say: Say) -> Path:
     """The package's archive in the download cache, hash-checked; fetched if it is not there."""
-    downloads = cache_dir() / "downloads"
-    downloads.mkdir(parents=True, exist_ok=True)
-    kept = downloads / f"{package.name}-{package.version}-{package.sha256[:12]}"
+    kept = _kept(package)
+    kept.parent.mkdir(parents=True, exist_ok=True)
     locks = cache_dir() / "locks"
     locks.mkdir(exist_ok=True)
     with FileLock(locks / f"{kept.name}.lock"):
         # Nobody else is fetching it: what is there was left by a fetch that was killed.
-        for stale in downloads.glob(f".fetch.{kept.name}.*"):
+        for stale in kept.parent.glob(f".fetch.{kept.name}.*"):
             shutil.rmtree(stale, ignore_errors=True)
         if not (kept.is_file() and sha256_file(kept) == package.sha256):
             say(f"fetching {package.name} {package.version}")
