@@ -28,9 +28,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "cascade_equivalence"
 AGREEMENT = "tests/agreement"
 TESTS: dict[str, tuple[str, ...]] = {
-    "agreement.kappa": (f"{AGREEMENT}/test_pair.py", f"{AGREEMENT}/test_crossing.py"),
+    "agreement.kappa": (f"{AGREEMENT}/test_kappa.py", f"{AGREEMENT}/test_pair.py"),
     "agreement.paired": (f"{AGREEMENT}/test_paired.py",),
-    "agreement.interval": (f"{AGREEMENT}/test_interval.py",),
+    "agreement.interval": (f"{AGREEMENT}/test_interval.py", f"{AGREEMENT}/test_kappa.py"),
     "agreement.parts": (f"{AGREEMENT}/test_verdict.py",),
     "agreement.verdict": (f"{AGREEMENT}/test_verdict.py",),
     "tasks.parsing": ("tests/tasks/test_parsing.py",),
