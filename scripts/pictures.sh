@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Makes docs/report.png and docs/report-annotated.png, the head of a finished run's report with and without numbers.
 #
-#   scripts/pictures.sh RUN [HEIGHT]     needs chromium (CHROMIUM names another browser of its family)
+#   scripts/pictures.sh RUN [HEIGHT]     e.g. runs/pocket 2300; needs chromium (CHROMIUM names another browser of its family)
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 report="$1/report.html"
-height="${2:-1560}"
+height="${2:-2300}"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
