@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from cascade_equivalence.run.answers import Labels, calibrated
 from cascade_equivalence.run.execute import Asked, execute
 from cascade_equivalence.run.glance import ITEMS, glance
+from cascade_equivalence.run.journal import ReplyRow
 from cascade_equivalence.run.plan import Plan
 from cascade_equivalence.run.progress import Silent
+from cascade_equivalence.run.questions import Stimuli
+from cascade_equivalence.run.repeats import repeat_fact, repeat_key, repeat_questions
 from cascade_equivalence.run.run import open_run
 from cascade_equivalence.study.build import build_plan
 from cascade_equivalence.study.record import record
@@ -47,6 +51,14 @@ def test_it_is_a_part_of_the_run(plan: Plan) -> None:
     assert {q.condition.name for q in look.answers if q.arm.name == "cascade"} == {"clean"}
 
 
+def test_what_has_no_clip_yet_cannot_be_asked(plan: Plan) -> None:
+    """A first look does not know the clips of repeated answers, which would else count as heard without a sound."""
+    unheard = Stimuli(plan, {}, {})
+    asked = Asked.of(plan, plan.arms).all()
+    assert {q.hears for q in asked} == {True, False}
+    assert all(unheard.ready(q) is not q.hears for q in asked)
+
+
 def test_the_report_so_far_can_be_read_when_it_is_done(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,4 +73,11 @@ def test_the_report_so_far_can_be_read_when_it_is_done(
         assert execute(run, first) == 0
         # Whoever goes on is not shown it again.
         assert execute(run, first) == 0
+        journal = run.journal
+        whole = Stimuli.of(plan, journal, Asked.of(plan, plan.arms).all())
+        labels = Labels(whole, calibrated(plan, journal, plan.arms))
+        for arm in plan.arms:
+            asked = [q for found in repeat_questions(plan, arm).values() for q in found]
+            replies = journal.rows(ReplyRow, {whole.reply_key(q) for q in asked})
+            assert journal.fact(repeat_key(plan, arm)) == repeat_fact(plan, arm, labels, replies)
     assert seen == [{"topic": ITEMS, "sentiment": ITEMS}]

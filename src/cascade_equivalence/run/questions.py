@@ -81,7 +81,9 @@ class Stimuli:
         return self.plan.transcript_key(question.arm.asr, clip.sha256, question.anew)
 
     def ready(self, question: Question) -> bool:
-        """Whether what is to be read is there: not where an ASR was asked for it in vain."""
+        """Whether what is to be heard or read is there: not where a clip is not known, or an ASR was asked in vain."""
+        if question.hears and self.clip(question) is None:
+            return False
         key = self.transcript_key(question)
         return key is None or key in self.transcripts
 
