@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from cascade_equivalence.audio.clip import stored
 from cascade_equivalence.audio.store import ClipStore
 from cascade_equivalence.errors import AudioError
 from cascade_equivalence.run.executors import Here
-from cascade_equivalence.run.journal import Row, TranscriptRow
+from cascade_equivalence.run.journal import ClipRow, Row, TranscriptRow
 from cascade_equivalence.run.models import Models
 from cascade_equivalence.run.plan import LocalModel, Plan
-from cascade_equivalence.run.work import Sound, Transcribe, Work
+from cascade_equivalence.run.work import Make, Sound, Transcribe, Work
 from cascade_equivalence.systems.identity import Identity
 from cascade_equivalence.systems.loading import Placement
 
@@ -100,3 +103,18 @@ def fail(work: Work, plan: Plan, models: Models, store: ClipStore) -> Iterator[l
         raise AudioError("item 'x': no sound")
     yield rows(work)
     raise ZeroDivisionError("by nothing")
+
+
+def sounds(work: Work, plan: Plan, models: Models, store: ClipStore) -> Iterator[list[Row]]:
+    """Makes clips, of as many samples as the item's id says; of a clip to be heard the text is how many it has, and the
+    name of the folder that it lies in."""
+    if isinstance(work, Make):
+        for key, task, item, condition in work.clips:
+            clip = stored(np.linspace(-0.5, 0.5, int(item.id), dtype=np.float32))
+            store.put(clip)
+            yield [ClipRow(key, task, item.id, condition.name, clip.sha256, clip.seconds, None, 1.0)]
+        return
+    assert isinstance(work, Transcribe)
+    for key, sound in zip(work.keys, work.clips, strict=True):
+        said = f"{len(store.get(sound.sha256).samples)} {store.directory.name}"
+        yield [TranscriptRow(key, work.model, sound.sha256, said, None, 0, 1, 0.0, 1)]

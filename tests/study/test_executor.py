@@ -28,11 +28,25 @@ def test_each_device_is_a_worker_and_workers_are_on_the_cpu() -> None:
     assert executor_of("here", print) is None
 
 
+def test_a_cluster_is_named_by_its_address_alone_or_with_more() -> None:
+    by_address, whole = (
+        study(executor={"ray": "auto"}).executor,
+        study(executor={"ray": {"workers": 4, "gpus": 1}}).executor,
+    )
+    assert isinstance(by_address, ExecutorSpec) and by_address.ray and by_address.ray.address == "auto"
+    assert by_address.places == ["cpu"]
+    assert isinstance(whole, ExecutorSpec) and whole.ray and (whole.ray.workers, whole.ray.gpus) == (4, 1)
+    assert whole.places == ["cuda"]
+
+
 @pytest.mark.parametrize(
     ("executor", "message"),
     [
         ({"devices": ["cuda:0"], "workers": 2}, "exactly one of devices"),
         ({"threads": 2}, "exactly one of devices"),
+        ({"workers": 2, "ray": "auto"}, "exactly one of devices"),
+        ({"ray": "auto", "threads": 2}, "threads: of workers on Ray are their cpus"),
+        ({"ray": {"gpu": 1}}, "unknown key 'executor.ray.gpu'; did you mean 'gpus'"),
         ({"devices": ["cuda:0", "cpu"]}, "all of one type"),
         ({"workers": 0}, "executor.workers: .*greater than or equal to 1"),
         ({"workers": True}, "true is no number"),

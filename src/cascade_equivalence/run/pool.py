@@ -45,7 +45,21 @@ class Lost:
     reason: str
 
 
-Event = Done | Failed | Lost
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A worker for which there is no place at present; what it was given it has not begun."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """A worker for which there is a place again."""
+
+    worker: int
+
+
+Event = Done | Failed | Lost | Away | Back
 
 
 class Workers(Protocol):
@@ -72,6 +86,7 @@ class Pool:
     def __init__(self, plan: Plan, here: Executor, workers: Workers) -> None:
         self._plan, self._here, self._workers = plan, here, workers
         self._loaded: list[Group | None] = [None] * len(workers.names)
+        self._away: set[int] = set()
         self._group = cache(plan.group)
 
     def map(self, work: Sequence[Work], in_turn: bool = False) -> Iterator[list[Row]]:
@@ -119,19 +134,28 @@ class Pool:
                                 raise RunError(_twice(mine[0], self._workers.names[event.worker], event.reason))
                             if mine:
                                 lost.add(mine[0].keys)
-                            while mine:
-                                piece = mine.pop()
-                                waiting.setdefault(self._needs(piece), deque()).appendleft(piece)
+                            self._take_back(mine, waiting)
+                        case Away():
+                            self._loaded[event.worker] = None
+                            self._away.add(event.worker)
+                            self._take_back(mine, waiting)
+                        case Back():
+                            self._away.discard(event.worker)
         finally:
             if any(given):
                 self.close()
+
+    def _take_back(self, mine: deque[Work], waiting: dict[Group, deque[Work]]) -> None:
+        while mine:
+            piece = mine.pop()
+            waiting.setdefault(self._needs(piece), deque()).appendleft(piece)
 
     def _needs(self, piece: Work) -> Group:
         return frozenset() if isinstance(piece, Make) else self._group(piece.model)
 
     def _hand_out(self, waiting: Mapping[Group, deque[Work]], given: Sequence[deque[Work]]) -> None:
         """Give idle workers something to do, and a second piece to each where more than one round is left."""
-        idle = [worker for worker, mine in enumerate(given) if not mine]
+        idle = [worker for worker, mine in enumerate(given) if not mine and worker not in self._away]
         at_home = [worker for worker in idle if waiting.get(self._loaded[worker] or frozenset())]
         for worker in [*at_home, *(worker for worker in idle if worker not in at_home)]:
             left = {group: len(pieces) for group, pieces in waiting.items() if pieces}

@@ -23,7 +23,7 @@ from cascade_equivalence.audio.condition import named
 from cascade_equivalence.errors import UsageError
 from cascade_equivalence.inside.settings import Analysis, MechanismSpec
 from cascade_equivalence.reading.yaml_text import cure, file_name, load_yaml, parse_yaml
-from cascade_equivalence.study.executor import ExecutorSpec, Where
+from cascade_equivalence.study.executor import ExecutorSpec, RaySpec, Where
 from cascade_equivalence.study.layers import laid_over
 from cascade_equivalence.study.outside import EndpointSpec, PredictionsSpec, kind_of, lifted
 from cascade_equivalence.study.strict import Strict
@@ -370,6 +370,8 @@ def _fields_at(location: tuple[Any, ...]) -> set[str]:
     }
     if "FormSpec" in location:
         return set(FormSpec.model_fields)
+    if location[0] == "executor" and "ray" in location[:-1]:
+        return set(RaySpec.model_fields)
     if len(location) > 1 and location[0] == "mechanism":
         return set(MechanismSpec.model_fields)
     if len(location) > 3 and location[0] == "models" and location[2] in MODELS:
