@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=40)
     args = parser.parse_args()
     study, base = load_study("pocket", limit=args.limit)
-    study = narrow(study, ["gold", "cascade-s", "cascade-w"], None)
+    study = narrow(study, ["gold", "cascade-s", "cascade-w"], ["topic", "sentiment"])
     plan = build_plan(study, base, print)
     print(f"load {os.getloadavg()[0]:.2f}, {torch.get_num_threads()} threads, {args.limit} items a task")
     with tempfile.TemporaryDirectory() as work:
