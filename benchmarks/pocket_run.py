@@ -144,7 +144,7 @@ def loop(plan: Plan, directory: Path, offsets: dict[str, Any]) -> tuple[float, A
     with torch.inference_mode():
         for arm in plan.arms:
             for task in plan.tasks:
-                for condition in plan.conditions:
+                for condition in plan.conditions_of(task):
                     for item in task.items:
                         content = item.text or ""
                         if arm.asr:
