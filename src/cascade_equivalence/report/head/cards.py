@@ -28,8 +28,9 @@ def head_comparisons(results: Results) -> list[Comparison]:
 
 
 def cards(results: Results) -> tuple[Card, ...]:
-    """One for each of the head's pairs."""
-    return tuple(_card(results, comparison) for comparison in head_comparisons(results))
+    """One for each of the head's pairs, those of planted arms last."""
+    made = (_card(results, comparison) for comparison in head_comparisons(results))
+    return tuple(sorted(made, key=lambda card: card.planted))
 
 
 def _card(results: Results, comparison: Comparison) -> Card:

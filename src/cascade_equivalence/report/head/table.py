@@ -23,7 +23,13 @@ def build(results: Results) -> Build | None:
     pick = clean.choice.pick if clean.choice else None
     there = [arm for arm in ordered(results) if any(column.accuracy(arm.name) for column in results.columns)]
     ranked = sorted(
-        there, key=lambda arm: (not arm.hears, -_value(clean.accuracy(arm.name)), _mean(costs.get(arm.name)))
+        there,
+        key=lambda arm: (
+            not arm.hears,
+            arm.planted is not None,
+            -_value(clean.accuracy(arm.name)),
+            _mean(costs.get(arm.name)),
+        ),
     )
     priced = any(cost.price is not None for cost in results.costs)
     sized = any(cost.bytes is not None for cost in results.costs)
