@@ -101,5 +101,7 @@ def _without_speech(results: Results) -> str:
     if not tops:
         return "No speech LLM was compared with a cascade"
     first = next((c for c in tops if c.task == head_group(results.tasks).name), tops[0])
-    kappa = numbers.coefficient(first.pair.kappa.value)
-    return f"No speech LLM in this study: two cascades on one LLM agree at κ{GLUE}{kappa}"
+    kappa = f"two cascades on one LLM agree at κ{GLUE}{numbers.coefficient(first.pair.kappa.value)}"
+    if any(arm.kind == "speech" for arm in results.arms):
+        return f"No speech LLM is shown to hear, so none is compared; {kappa}"
+    return f"No speech LLM in this study: {kappa}"
