@@ -59,3 +59,14 @@ def test_the_report_says_what_is_left_out(tmp_path: Path) -> None:
     assert not any("Left out" in one for one in caveats(found))
     found = replace(found, study=replace(found.study, left_out={"gemini": "GEMINI_API_KEY is not set"}))
     assert caveats(found)[0] == "Left out: arm “gemini”: GEMINI_API_KEY is not set."
+
+
+def test_a_run_of_a_version_that_had_fewer_keys_goes_on(tmp_path: Path) -> None:
+    study, _ = load_study("pocket")
+    earlier = study.model_dump(mode="json")
+    del earlier["calibration"]
+    for arm in earlier["arms"].values():
+        del arm["optional"]
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.put_fact("study", earlier)
+    refuse_another(study, journal)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import ValidationError
+
 from cascade_equivalence.errors import UsageError
 from cascade_equivalence.inside.material import analysis_keys
 from cascade_equivalence.run.answers import offset_key
@@ -50,16 +52,23 @@ WHERE = {"executor", "memory"}
 """Keys of a study that change where its work is done, and nothing of what comes out."""
 
 
+def _as_now(there: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded study with the keys that it has not, at any depth, as they are by default."""
+    known = {key: value for key, value in there.items() if key in Study.model_fields}
+    try:
+        return Study.model_validate(known).model_dump(mode="json")
+    except ValidationError:
+        before = {name: field.get_default(call_default_factory=True) for name, field in Study.model_fields.items()}
+        return before | dict(there)
+
+
 def refuse_another(study: Study, journal: Journal) -> None:
     """Raise `UsageError`, naming the difference, where the journal is that of another study."""
     there = journal.fact("study")
     if there is None:
         return
-    # Keys that a study of an older version has not are as they are by default.
-    before = {name: field.get_default(call_default_factory=True) for name, field in Study.model_fields.items()}
-    before |= there
     now = _without_optional(study.model_dump(mode="json"))
-    before = _without_optional(before)
+    before = _without_optional(_as_now(there))
     different = [key for key in now if key not in WHERE and _plain(before.get(key)) != _plain(now[key])]
     if different:
         key = different[0]
