@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
@@ -25,12 +26,18 @@ class Limits(Protocol):
 
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as a percentage, without the sign: `91.7`."""
-    return UNDEFINED if share is None else _signed(f"{100 * share:.{digits}f}")
+    return UNDEFINED if share is None else _signed(f"{_half_up(100 * share, digits):.{digits}f}")
 
 
 def points(share: float | None) -> str:
     """A difference of shares in percentage points, always with its sign: `+4.2`."""
-    return UNDEFINED if share is None else _signed(f"{100 * share:+.1f}")
+    return UNDEFINED if share is None else _signed(f"{_half_up(100 * share, 1):+.1f}")
+
+
+def _half_up(value: float, digits: int) -> float:
+    """Rounded as people do, away from zero: a difference of two shares is then what is seen between them."""
+    scale: float = 10.0**digits
+    return math.copysign(math.floor(abs(value) * scale + 0.5 + 1e-9) / scale, value)
 
 
 def coefficient(value: float | None) -> str:

@@ -171,6 +171,8 @@ def _notes(results: Results, sized: bool) -> tuple[str, ...]:
         found.append("No single request was timed.")
     if not sized:
         found.append("Memory was not measured.")
+    if any(arm.planted is not None for arm in results.arms):
+        found.append("Planted controls, at the end, are nothing to build: the recommendation leaves them out.")
     hour = (results.study.prices or {}).get("gpu_hour")
     if hour is not None:
         found.append(f"Cost at {hour:g} per hour of this machine, used one request at a time.")

@@ -78,19 +78,20 @@ def statement(card: Card) -> str:
     figures = ", ".join(filter(None, (points, kappa)))
     if verdict is None or verdict.kind is None:
         return f"{card.arm}: {card.title} ({figures})"
+    margin = f"{100 * card.margin:g}{GLUE}points"
+    left_open = f"whether one is {margin} better is open"
     text = {
         "better": f"{card.arm} is more accurate ({points})",
         "worse": f"{card.arm} is less accurate ({points})",
         "same": f"{card.arm} is as accurate and gives the same answers ({figures})",
         "other answers, same accuracy": f"{card.arm} is as accurate, with other answers ({figures})",
-        "other answers, accuracy open": f"{card.arm} gives other answers ({figures}); which is more accurate is open",
+        "other answers, accuracy open": f"{card.arm} gives other answers ({figures}); {left_open}",
         "same accuracy": f"{card.arm} is as accurate ({points}), and whether its answers are the same is not shown",
-        "same answers": f"{card.arm} gives the same answers ({figures}), and which is more accurate is open",
+        "same answers": f"{card.arm} gives the same answers ({figures}); {left_open}",
         "open": f"{card.arm} may be more or less accurate ({points})",
     }[verdict.kind]
     if verdict.kind != "open":
         return text
-    margin = f"{100 * card.margin:g}{GLUE}points"
     lean = "" if verdict.accuracy is None or verdict.accuracy.lean is None else f", leans {verdict.accuracy.lean}"
     if verdict.unadjusted is not None:
         alone = TITLES[verdict.unadjusted]
