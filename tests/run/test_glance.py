@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -79,5 +80,6 @@ def test_the_report_so_far_can_be_read_when_it_is_done(
         for arm in plan.arms:
             asked = [q for found in repeat_questions(plan, arm).values() for q in found]
             replies = journal.rows(ReplyRow, {whole.reply_key(q) for q in asked})
-            assert journal.fact(repeat_key(plan, arm)) == repeat_fact(plan, arm, labels, replies)
+            made = json.loads(json.dumps(repeat_fact(plan, arm, labels, replies)))
+            assert journal.fact(repeat_key(plan, arm)) == made
     assert seen == [{"topic": ITEMS, "sentiment": ITEMS}]
