@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from cascade_equivalence.audio.clip import RATE
 from cascade_equivalence.audio.store import ClipStore
@@ -38,6 +39,7 @@ from cascade_equivalence.run.work import Work, do
 from cascade_equivalence.study.build import build_plan
 from cascade_equivalence.study.narrow import narrow
 from cascade_equivalence.study.spec import load_study
+from cascade_equivalence.systems.linear import OneDnnLinear
 from cascade_equivalence.systems.whisper import Whisper
 from cascade_equivalence.tasks.item import Item
 from cascade_equivalence.tasks.task import Task
@@ -132,13 +134,23 @@ def plain_label(models: Models, arm: ArmPlan, task: Task, item: Item, content: s
     return prompt.labels[int(np.argmax(np.array(scores) - np.array(offsets)))]
 
 
+def plain(model: nn.Module) -> None:
+    """Take torch's own layers back."""
+    for module in model.modules():
+        if type(module) is OneDnnLinear:
+            module.__class__ = nn.Linear  # type: ignore[assignment]
+
+
 def loop(plan: Plan, directory: Path, offsets: dict[str, Any]) -> tuple[float, Answers]:
     """The plain loop over the clips that the run made."""
     journal, store = Journal(directory / JOURNAL, create=False), ClipStore(directory / CLIPS)
     models = Models(plan, lambda _: None)
     clips = {(r.task, r.condition, r.item): r.clip for r in journal.rows(AnswerRow).values() if r.clip}
     heard = {asr: models.transcriber(asr) for asr in asrs(plan)}
-    models.llm(plan.arms[0].answers)
+    plain(models.llm(plan.arms[0].answers).model)
+    for asr in heard.values():
+        plain(asr._model)  # type: ignore[attr-defined]
+        asr._model.set_attn_implementation("sdpa")  # type: ignore[attr-defined]
     answers: Answers = {}
     start = time.perf_counter()
     with torch.inference_mode():
@@ -177,11 +189,11 @@ def main() -> None:
         stock, short = with_padding(plan, "stock"), with_padding(plan, "short")
         found = {name: run(p, Path(work) / name) for name, p in (("stock", stock), ("short", short))}
         offsets = found["stock"][4]
-        loop_s, plain = loop(stock, Path(work) / "stock", offsets)
-    trials = len(plain)
+        loop_s, by_hand = loop(stock, Path(work) / "stock", offsets)
+    trials = len(by_hand)
     print(f"plain loop: {trials} trials in {loop_s:.1f} s, {trials / loop_s:.2f} trials/s")
     for name, (wall, inside, answers, transcripts, _) in found.items():
-        equal, n = share_equal(plain, answers)
+        equal, n = share_equal(by_hand, answers)
         same = np.mean([transcripts[k] == found["stock"][3][k] for k in transcripts])
         print(
             f"run, {name} padding: {wall:.1f} s, {trials / wall:.2f} trials/s, {loop_s / wall:.2f} times the loop; "
