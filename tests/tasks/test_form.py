@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,19 @@ def test_words_of_ones_own(tmp_path: Path) -> None:
 def test_a_form_whose_labels_are_not_the_files_is_refused(tmp_path: Path, row: Any, form: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         load_task("mine", manifest(tmp_path, row), form=form)
+
+
+def test_a_form_without_shipped_items_serves_a_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = (("urgent", "urgent"), ("calm", "not urgent"))
+    mine = replace(FORMS["sentiment"], name="urgency", instruction="Is it urgent?", words=words, shots=())
+    monkeypatch.setitem(FORMS, "urgency", mine)
+    rows = [
+        {"id": "a", "text": "Help, fire!", "label": "urgent", "choices": ["urgent", "calm"]},
+        {"id": "b", "text": "A calm day.", "label": "calm", "choices": ["urgent", "calm"]},
+    ]
+    path = tmp_path / "own.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert load_task("mine", path, form="urgency").form.instruction == "Is it urgent?"
+    with pytest.raises(UsageError, match="not one of form 'urgency'"):
+        path.write_text(path.read_text(encoding="utf-8").replace("calm", "later"), encoding="utf-8")
+        load_task("mine", path, form="urgency")
