@@ -84,12 +84,13 @@ def execute(run: Run, first: Callable[[], None] | None = None) -> int:
     """
     plan = run.plan
     run.journal.put_fact("environment", environment())
-    questions = Asked.of(plan, plan.arms).all()
+    everything = Asked.of(plan, plan.arms)
+    questions = everything.all()
     expected = forecast(run, questions)
     run.reporter.say(in_words(expected))
     look = glance(plan) if first and sum(stage.seconds for stage in expected) > WORTH_S else None
-    looking = Asked.of(plan, plan.arms, look).all() if look else []
-    ahead = forecast(run, looking, look) if looking else []
+    glanced = Asked.of(plan, plan.arms, look) if look else None
+    ahead = forecast(run, glanced.all(), look) if glanced else []
     stages = [(stage.stage, stage.seconds) for stage in expected]
     if ahead:
         stages.insert(1, (LOOKING, sum(stage.seconds for stage in ahead)))
@@ -97,20 +98,19 @@ def execute(run: Run, first: Callable[[], None] | None = None) -> int:
     make_clips(run, questions)
     for line in accounts(run, questions):
         run.reporter.say(line)
-    if first and ahead:
+    if first and glanced and ahead:
         transcripts = sum(stage.pieces for stage in ahead if stage.stage.startswith("transcripts"))
-        with run.reporter.stage(LOOKING, transcripts + len(looking), 0) as bar:
-            _carry_out(replace(run, reporter=Within(bar)), look)
+        with run.reporter.stage(LOOKING, transcripts + len(glanced.all()), 0) as bar:
+            _carry_out(replace(run, reporter=Within(bar)), glanced, look)
         first()
-    missing = _carry_out(run)
+    missing = _carry_out(run, everything)
     for tally in run.models.tallies.values():
         run.reporter.say(tally.words())
     return missing
 
 
-def _carry_out(run: Run, shown: Shown | None = None) -> int:
+def _carry_out(run: Run, asked: Asked, shown: Shown | None = None) -> int:
     """Transcripts, then what is asked of the arms; returns how many answers are missing."""
-    asked = Asked.of(run.plan, run.plan.arms, shown)
     for asr in dict.fromkeys(arm.asr for arm in run.plan.arms if arm.asr):
         transcribe(run, asr, asked)
     return sum(answer(run, arms, shown) for arms in groups(run.plan))

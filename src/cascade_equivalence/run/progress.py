@@ -148,24 +148,6 @@ class ConsoleReporter:
             self._clock.leave()
 
 
-class Within:
-    """Work inside a stage: nothing is said of it, it moves the stage on."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-
-    def say(self, message: str) -> None:
-        """Nothing."""
-
-    def expect(self, stages: Sequence[tuple[str, float]]) -> None:
-        """Nothing."""
-
-    @contextmanager
-    def stage(self, name: str, total: int, done: int) -> Iterator[Stage]:
-        """The stage around it."""
-        yield self._stage
-
-
 class Silent:
     """Says nothing."""
 
@@ -182,3 +164,15 @@ class Silent:
 
     def advance(self, done: int) -> None:
         """Nothing."""
+
+
+class Within(Silent):
+    """Work inside a stage: nothing is said of it, it moves the stage on."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    @contextmanager
+    def stage(self, name: str, total: int, done: int) -> Iterator[Stage]:
+        """The stage around it."""
+        yield self._stage

@@ -151,8 +151,12 @@ def pickled(plan: Plan, does: Any) -> bytes:
 
 def share_of_threads(workers: int) -> int:
     """Threads of each of so many workers on this machine's processors."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, there // workers)
+    return max(1, processors() // workers)
+
+
+def processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _ended(status: int | None) -> str:

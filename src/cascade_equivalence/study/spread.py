@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from cascade_equivalence.run.forecast import gigabytes
 from cascade_equivalence.run.plan import LocalModel, Plan, SpeechModel
+from cascade_equivalence.run.workers import processors
 from cascade_equivalence.study.executor import ExecutorSpec, Where
 from cascade_equivalence.study.machine import memory_gb
 
@@ -36,8 +36,3 @@ def spread(where: Where, plan: Plan, own: Mapping[str, Any] | None) -> Where:
     if workers * 2 * sum(gigabytes(plan, name) for name in local) > SHARE * memory_gb():
         return "here"
     return ExecutorSpec(workers=workers)
-
-
-def processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
