@@ -8,6 +8,7 @@ from scipy.stats import false_discovery_control
 from cascade_equivalence.agreement import GoldArm, Resamples, Verdict, compare, family, gap_of, verdict
 from cascade_equivalence.agreement.gap import p_at_least
 from cascade_equivalence.agreement.kinds import kind_of, name_of
+from cascade_equivalence.agreement.verdict_words import more_than_a_cascade, title
 
 from .planted_data import arms, flip
 
@@ -157,6 +158,8 @@ def test_what_lies_at_a_limit_is_decided_by_no_number_of_items():
     assert said.kind == "open"
     assert said.items_needed is None
     assert "no feasible number" in said.reason
+    assert title(said).startswith("too close to call")
+    assert "Cannot tell: 3 points" in more_than_a_cascade(verdict(compare(right, left, gold, classes=2, resamples=200)))
 
 
 def test_without_gold_the_answers_decide_and_without_a_ceiling_too_nothing_does():

@@ -148,8 +148,12 @@ def test_looking_leaves_nothing_behind(
     study, base = load_study("paper")
     machine = look()
     assert machine.memory_gb > 1 and machine.disk_gb > 0 and "torch" in machine.packages
-    print_account(account_of(study, base, machine), Console(width=200))
+    account = account_of(study, base, machine)
+    print_account(account, Console(width=80))
+    assert "…" not in capsys.readouterr().out
+    print_account(account, Console(width=120))
     said = capsys.readouterr().out
+    assert all(one.name in said and (one.revision or "")[:10] in said for one in account.downloads)
     assert "gemini-3.5-flash-lite" in said and "32,448 requests" in said and "left out: arm 'gemini'" in said
     assert "Llama 3.1 Community, asks for consent" in said and "openai/whisper-large-v3" in said
     assert not (tmp_path / "cache").exists()

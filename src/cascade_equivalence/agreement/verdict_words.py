@@ -33,6 +33,8 @@ def title(verdict: Verdict) -> str:
     words = TITLES[verdict.kind]
     if verdict.kind == "same accuracy" and verdict.answers is not None and verdict.answers.name == "not judged":
         words = "same accuracy; answers not judged"
+    if _too_close(verdict):
+        words = words.replace("cannot tell yet", "too close to call")
     lean = None if verdict.accuracy is None else verdict.accuracy.lean
     return words if lean is None else f"{words} (leans {lean})"
 
@@ -50,7 +52,8 @@ def more_than_a_cascade(verdict: Verdict) -> str:
         at_most = f" (at least {-100 * high:.1f} points behind)"
     if verdict.better == "no":
         return f"Is it more than a cascade? No: not {margin} more accurate{at_most}."
-    return f"Is it more than a cascade? Cannot tell yet: {margin} more are not ruled out{at_most}."
+    told = "Cannot tell" if _too_close(verdict) else "Cannot tell yet"
+    return f"Is it more than a cascade? {told}: {margin} more are not ruled out{at_most}."
 
 
 def accuracy_words(part: AccuracyPart) -> str:
@@ -84,14 +87,14 @@ def needed_words(verdict: Verdict) -> str | None:
     """What would decide an undecided pair; None where it is decided or there is no verdict."""
     if verdict.name != "undecided" or verdict.unadjusted is not None:
         return None
-    if verdict.items_needed is not None and verdict.towards is not None:
-        return (
-            f"about {verdict.items_needed} new items would decide it as “{TITLES[verdict.towards]}” "
-            f"(80 % power, if what was seen is true; {REPEATED_LOOKS})"
-        )
-    if verdict.kind == "same accuracy" and verdict.answers is not None and verdict.answers.name == "not judged":
+    if _too_close(verdict):
+        return "no feasible number of items would decide it: what was seen lies at a limit"
+    if verdict.items_needed is None or verdict.towards is None:
         return None
-    return "no feasible number of items would decide it: what was seen lies at a limit"
+    return (
+        f"about {verdict.items_needed} new items would decide it as “{TITLES[verdict.towards]}” "
+        f"(80 % power, if what was seen is true; {REPEATED_LOOKS})"
+    )
 
 
 def standing_words(verdict: Verdict) -> str | None:
@@ -137,6 +140,17 @@ def reason(verdict: Verdict) -> str:
     if verdict.opaque:
         parts.append("opaque: the language model of one of the two is not known")
     return "; ".join(parts)
+
+
+def _too_close(verdict: Verdict) -> bool:
+    """Undecided, and no feasible number of items would change that."""
+    answers_missing = verdict.answers is not None and verdict.answers.name == "not judged"
+    return (
+        verdict.name == "undecided"
+        and verdict.unadjusted is None
+        and verdict.items_needed is None
+        and not (verdict.kind == "same accuracy" and answers_missing)
+    )
 
 
 def _points(share: float | None) -> str:

@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from cascade_equivalence.durations import duration
+from cascade_equivalence.report.console import heading, plain, table
 from cascade_equivalence.study.account import Account, Requests
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 def print_account(account: Account, console: Console) -> None:
     """Print the account: downloads, memory, tasks, arms, requests, and what is missing."""
-    from rich.table import Table
-
-    fetched = Table("", "what", "GB", "there", "revision", "licence", "from", title="to fetch", title_justify="left")
-    for one in account.downloads:
-        licence = one.licence + (", asks for consent" if one.gated else "")
-        revision = (one.revision or "-")[:12]
-        fetched.add_row(one.kind, one.name, gb(one.gb), "yes" if one.cached else "no", revision, licence, one.source)
     if account.downloads:
-        console.print(fetched)
+        fetched = table("what", "GB", "there", "licence")
+        for one in account.downloads:
+            source = one.source.replace("Hugging Face hub", "hub")
+            origin = ", ".join(filter(None, (one.kind, source, (one.revision or "")[:10])))
+            what = plain(one.name).append("\n").append_text(plain(origin, "dim"))
+            licence = one.licence + (", asks for consent" if one.gated else "")
+            fetched.add_row(what, plain(gb(one.gb)), plain("yes" if one.cached else "no"), plain(licence))
+        _show(console, heading("to fetch"), fetched)
+        console.print()
     for one in account.downloads:
         if one.note:
             console.print(f"{one.name}: {one.note}", markup=False, highlight=False, soft_wrap=True)
     memory = ", ".join(f"{one.name} {gb(one.gb)}" for one in account.loaded)
     held = f"; in memory, GB: {memory}" if memory else ", and no model to load"
     console.print(f"{account.fetch_gb:.1f} GB to fetch{held}", markup=False, highlight=False, soft_wrap=True)
-    tasks = Table("task", "items", "conditions", "texts to speak", "sound", title="tasks", title_justify="left")
+    tasks = table("task", "items", "conditions", "texts to speak")
     for task in account.tasks:
-        tasks.add_row(task.name, f"{task.items:,}", str(task.conditions), f"{task.to_speak:,}", duration(task.sound))
-    console.print(tasks)
-    arms = Table("arm", "trials", "about", title="arms", title_justify="left")
+        speak = f"{task.to_speak:,}, {duration(task.sound)} of sound" if task.to_speak else "-"
+        tasks.add_row(*map(plain, (task.name, f"{task.items:,}", task.conditions, speak)))
+    arms = table("arm", "trials", "about")
     for arm in account.arms:
-        arms.add_row(arm.arm, f"{arm.trials:,}", "not known" if arm.seconds is None else duration(arm.seconds))
-    console.print(arms)
+        time = "not known" if arm.seconds is None else duration(arm.seconds)
+        arms.add_row(plain(arm.arm), plain(f"{arm.trials:,}"), plain(time))
+    _show(console, heading("tasks"), tasks)
+    _show(console, heading("arms"), arms)
+    console.print()
     told = [_asked(one) for one in account.requests]
     told += [f"left out: arm '{name}': {why}" for name, why in account.left_out.items()]
     told += [*account.notes, *(f"missing: {one}" for one in account.missing)]
     told += [] if account.can_start else ["this study cannot start here"]
     for line in told:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _show(console: Console, title: Text, rows: Table) -> None:
+    for part in (Text(), title, rows):
+        console.print(part)
 
 
 def _asked(one: Requests) -> str:

@@ -14,6 +14,8 @@ WIDTH = 100
 ESTIMATE = 16
 """Width of `75.0 58.9–86.2` with the gap after it."""
 
+_NUMBERS = {"n", "batch", "GB", "items", "conditions", "trials"}
+
 
 def chunks(conditions: Sequence[str], *first: Sequence[str], width: int = ESTIMATE) -> Iterator[Sequence[str]]:
     """As many conditions a table as fit beside the first columns, evenly divided."""
@@ -30,7 +32,7 @@ def table(*columns: str) -> Table:
     """A table without lines."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
-        made.add_column(plain(column), overflow="fold", justify="right" if column in {"n", "batch"} else "left")
+        made.add_column(plain(column), overflow="fold", justify="right" if column in _NUMBERS else "left")
     return made
 
 

@@ -73,14 +73,14 @@ def _lead(results: Results, shown: tuple[Card, ...]) -> Iterator[str]:
             if (c.task, c.condition) == (column.group, column.condition)
         }
         said = [
-            f"{card.arm} {title(c.verdict) if c.verdict else ''} "
+            f"{card.arm}: {title(c.verdict) if c.verdict else ''} "
             f"({numbers.points(c.pair.accuracy.difference.value)}{GLUE}points)"
             for card in shown
             if (c := pairs.get((card.arm, card.against))) and c.pair.accuracy
         ]
         if said:
             where = f"In {condition_words(column.condition)} ({numbers.listed(column.tasks)})"
-            yield f"{where}, each against the same cascade: {'; '.join(said)}."
+            yield f"{where}, against the same cascade – {'; '.join(said)}."
 
 
 def _adjusted(results: Results) -> str:
@@ -90,7 +90,7 @@ def _adjusted(results: Results) -> str:
     if not primary:
         return "No verdict is adjusted for the number of comparisons: none is primary." if others else ""
     count = numbers.plural(len(primary), "primary verdict")
-    said = f"{count} {'is' if len(primary) == 1 else 'are'} adjusted for their number (Benjamini–Hochberg)"
+    said = count if len(primary) == 1 else f"{count} are adjusted for their number (Benjamini–Hochberg)"
     if not others:
         return f"{said}."
     return f"{said}; {numbers.plural(others, 'other')} below {'is' if others == 1 else 'are'} exploratory."

@@ -158,12 +158,12 @@ def _measures(results: Results) -> Iterator[Check]:
             f"{numbers.listed(nothing)}: unusable",
         )
     small = [t for t in results.tasks if len(t.items) < FEW and t.name not in nothing]
-    if small:
+    if small and len(results.tasks) > 1:
         sizes = sorted({len(t.items) for t in small})
         n = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]}–{sizes[-1]}"
         names = numbers.listed([t.name for t in small])
-        each, own = (" each", "their own") if len(small) > 1 else ("", "its own")
-        text = f"{names}: {n} items{each}, too few for a verdict of {own}"
+        each = " each" if len(small) > 1 else ""
+        text = f"{names}: {n} items{each}, which decide little on their own"
         yield Check("warn", text, numbers.plural(len(small), "small task"))
 
 
