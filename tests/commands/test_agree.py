@@ -183,6 +183,8 @@ def test_graded_answers(tmp_path, capsys):
         (("{l}", "{r}", "--seed", "-1"), "--seed"),
         (("{l}", "{r}", "--left-key", "nothing"), "no field 'nothing'"),
         (("{l}", "{r}", "--gold-key", "nothing"), "no field 'nothing'"),
+        (("{l}", "{r}", "--other-cascade", "{l}"), "is LEFT again"),
+        (("{l}", "{r}", "--other-cascade", "{r}"), "is RIGHT again"),
         (("{l}", "{r}", "--gold", "{r}"), ""),
     ],
 )
@@ -192,6 +194,13 @@ def test_wrong_use(files, capsys, words, message):
     out = capsys.readouterr().out
     assert (status == 2) == bool(message)
     assert message in out
+
+
+def test_rows_by_their_number_need_as_many_rows(tmp_path, capsys):
+    for name, rows in (("a.csv", 3), ("b.csv", 4)):
+        (tmp_path / name).write_text("prediction,label\n" + "x,x\n" * rows)
+    assert run("agree", tmp_path / "a.csv", tmp_path / "b.csv", "--id-key", "#") == 2
+    assert "a.csv has 3 rows and" in capsys.readouterr().out
 
 
 def test_all_invalid_is_a_clear_error(tmp_path, capsys):

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import zipfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -434,6 +435,30 @@ def test_one_clear_error(tmp_path: Path, data: bytes, words: str) -> None:
 def test_rows_by_number(tmp_path: Path) -> None:
     path = write(tmp_path, '[{"said": "yes"}, {"said": "no"}]')
     assert read(path, key="said", id_key="#").ids == ["1", "2"]
+
+
+def test_a_row_has_one_number_in_every_format(tmp_path: Path) -> None:
+    """Neither a heading, an empty line nor a log's own numbering moves the rows of one file against another's."""
+    files = {
+        "rows.csv": "prediction,note\nyes,\nno,\n",
+        "rows.jsonl": '{"prediction": "yes"}\n\n{"prediction": "no"}\n',
+        "lm-eval.jsonl": lines(*(scored(n, s, 0, ["yes", "no"]) for n, s in ((7, [-1, -2]), (8, [-2, -1])))),
+    }
+    for name, text in files.items():
+        found = read(write(tmp_path, text, name), id_key="#")
+        assert (name, found.ids, found.predictions) == (name, ["1", "2"], ["yes", "no"])
+
+
+def test_a_harness_log_by_another_id(tmp_path: Path) -> None:
+    rows = [scored(n, [-1, -2, -3], 0, doc={"id": name}) for n, name in enumerate("ba")]
+    assert read(write(tmp_path, lines(*rows)), id_key="doc.id").ids == ["b", "a"]
+
+
+def test_gold_labels_that_a_gold_file_overrules_are_noted(tmp_path: Path) -> None:
+    left = read(write(tmp_path, lines(*({"id": i, "prediction": "a", "label": "a"} for i in range(3)))))
+    gold = read(write(tmp_path, lines(*({"id": i, "label": "ab"[i % 2]} for i in range(3))), "gold"), only_gold=True)
+    assert "1 items have another gold label" in join(left, left, gold).notes["gold"]
+    assert "gold" not in join(left, left, replace(gold, gold=["a"] * 3)).notes
 
 
 def test_long_names_are_cut(tmp_path: Path) -> None:

@@ -88,11 +88,13 @@ def main(args: argparse.Namespace) -> int:
     left, right = read_pair(args.left, args.right, left_key=args.left_key, right_key=args.right_key, **keys)
     gold = other = None
     if args.other_cascade is not None:
+        _another(args)
         _, other = read_pair(
             args.right, args.other_cascade, left_key=args.right_key, right_key=args.other_key or args.right_key, **keys
         )
     if args.gold is not None:
         gold = read(args.gold, gold_key=args.gold_key, id_key=args.id_key, only_gold=True)
+    _same_rows(args.id_key, left, right, gold, other)
     if args.graded:
         left, right, gold = _graded(left), _graded(right), None
         other = None if other is None else _graded(other)
@@ -120,6 +122,34 @@ def main(args: argparse.Namespace) -> int:
     else:
         print(plain_lines(_summary(pair, said, joined, left, right)))
     return 0
+
+
+def _another(args: argparse.Namespace) -> None:
+    """Raises where the other cascade is one of the two systems again: their κ would be its own ceiling."""
+    from pathlib import Path
+
+    from ..errors import UsageError
+
+    theirs = (Path(args.other_cascade).resolve(), args.other_key or args.right_key)
+    for side in ("left", "right"):
+        if (Path(getattr(args, side)).resolve(), getattr(args, f"{side}_key")) == theirs:
+            raise UsageError(
+                f"--other-cascade {args.other_cascade} is {side.upper()} again; the ceiling takes a second cascade on "
+                "RIGHT's LLM, with another ASR"
+            )
+
+
+def _same_rows(key: str | None, left: Predictions, *others: Predictions | None) -> None:
+    """Raises where rows are told by their number and there are not as many of them in each file."""
+    from ..errors import UsageError
+    from ..logs.entry import ROW_NUMBER
+
+    for other in others:
+        if key == ROW_NUMBER and other is not None and len(other) != len(left):
+            raise UsageError(
+                f"--id-key '{ROW_NUMBER}': {left.path} has {len(left)} rows and {other.path} {len(other)}; by their "
+                "numbers rows can be compared only where the files hold the same items in the same order"
+            )
 
 
 def _graded(predictions: Predictions) -> Predictions:

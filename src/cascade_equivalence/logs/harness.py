@@ -15,16 +15,19 @@ from typing import Any
 from ..errors import UsageError
 from ..reading.terminal import short
 from ..reading.values import MISSING, grade, text_label
-from .entry import Entry, Reader, Row
+from .entry import Entry, Reader, Row, id_of
 
 _GENERATED = ("exact_match", "acc", "em", "correct", "is_correct")
 """Metrics that say of one generated answer whether it is right."""
 
 
 def harness(
-    rows: Iterable[tuple[int, Row]], path: str, notes: list[str]
+    rows: Iterable[tuple[int, Row]], path: str, notes: list[str], id_key: str | None = None
 ) -> tuple[Reader, Iterable[tuple[int, Row]], str | None]:
-    """How to read the rows, the rows to read, and the metric that says right or wrong of each, if there is one."""
+    """How to read the rows, the rows to read, and the metric that says right or wrong of each, if there is one.
+
+    id_key: the field with the id, instead of `doc_id`.
+    """
     kept = list(rows)
     for number, row in kept:
         if "doc_id" not in row or "filtered_resps" not in row:
@@ -42,16 +45,17 @@ def harness(
     if blind:
         notes.append(f"{len(blind)} items have a log-likelihood that is not a number: INVALID")
 
-    def entry(_: int, row: Row) -> Entry:
+    def entry(number: int, row: Row) -> Entry:
+        item = id_of(number, row, id_key or "doc_id")
         responses, target = row["filtered_resps"], row.get("target", MISSING)
         right = MISSING if metric is None else _reach(row, metric)
         if not is_scored(row):
-            return Entry(row["doc_id"], responses, target, right=right)
+            return Entry(item, responses, target, right=right)
         best = _best(row)
         gold = _place(target, row, best, right)
         name: Callable[[Any], Any] = (lambda at: at) if same is None else same.__getitem__
         found = [name(at) for at in gold] if isinstance(gold, list) else gold if gold is None else name(gold)
-        return Entry(row["doc_id"], None if best is None else name(best), found, right=right)
+        return Entry(item, None if best is None else name(best), found, right=right)
 
     return entry, kept, metric
 

@@ -57,6 +57,7 @@ def join(left: Predictions, right: Predictions, gold: Predictions | None = None)
         "right": _without(right.ids, left.ids, len(rows)),
     }
     golds = _gold(ids, rows, left, right, gold, unmatched)
+    overruled = {} if gold is None else _overruled(ids, rows, left, right, golds, gold.path)
     a = [left.predictions[n] for n, _ in rows]
     b = [right.predictions[n] for _, n in rows]
     free = _free_texts(a, b)
@@ -73,7 +74,7 @@ def join(left: Predictions, right: Predictions, gold: Predictions | None = None)
     for side, file in (("left", left), ("right", right), ("gold_file", gold)):
         if file is not None and file.notes:
             notes[side] = "; ".join(file.notes)
-    notes |= found.notes | epochs
+    notes |= found.notes | epochs | overruled
     if free:
         way = command(left, right)
         notes["free_texts"] = (
@@ -192,6 +193,31 @@ def _gold(
             "same items? --gold FILE decides"
         )
     return [x if x is not None else y for x, y in zip(ours, theirs, strict=True)]
+
+
+def _overruled(
+    ids: list[str],
+    rows: list[tuple[int, int]],
+    left: Predictions,
+    right: Predictions,
+    golds: list[str | None] | None,
+    path: str,
+) -> dict[str, str]:
+    """A note on gold labels of the two files that the gold file's replace: where they differ, ids may be other items'."""
+    own = [
+        {
+            file.gold[pair[side]] if file.gold is not None else None
+            for side, file in enumerate((left, right))
+        } - {None, gold}
+        for pair, gold in zip(rows, golds or (), strict=False)
+    ]  # fmt: skip
+    differ = [i for i, others, gold in zip(ids, own, golds or (), strict=False) if others and gold is not None]
+    if not differ:
+        return {}
+    return {
+        "gold": f"{len(differ)} items have another gold label in the files than in {path}, which counts "
+        f"({named(differ)}): are they the same items?"
+    }
 
 
 def _clusters(rows: list[tuple[int, int]], left: Predictions, right: Predictions) -> NDArray[np.int64] | None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ..errors import UsageError
 from ..reading.terminal import short
 from ..reading.values import MISSING, field, grade, keys, label, text_label
-from .entry import Entry, Reader, Row
+from .entry import ROW_NUMBER, Entry, Reader, Row, id_of
 from .harness import harness
 from .predictions import Predictions, checked
 from .voicebench import is_voicebench, voicebench
@@ -25,8 +25,6 @@ GOLD_FIELDS = ("label", "gold", "target", "reference")
 """Where a gold label is looked for unless a key names it."""
 GRADE_FIELDS = ("acc", "exact_match", "correct", "is_correct")
 """Where a plain row says whether its answer is right."""
-ROW_NUMBER = "#"
-"""The id key that stands for the row's number."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def from_rows(rows: Iterable[tuple[int, Row]], path: str, format: str, wanted: W
     graded_by = None
     if _has(first[1], "doc_id", "filtered_resps") and wanted.prediction is None:
         format = "lm-eval" if "arguments" in first[1] else "lmms-eval"
-        entry, rows, graded_by = harness(rows, path, notes)
+        entry, rows, graded_by = harness(rows, path, notes, wanted.id)
     elif is_voicebench(first[1]) and not wanted.only_gold:
         format = "voicebench"
         entry, rows = voicebench(rows, wanted.prediction, wanted.gold, wanted.id, notes)
@@ -94,8 +92,9 @@ def _collect(
     golds: list[str | list[str] | None] = []
     groups: list[str | None] = []
     right: list[bool | None] = []
-    for number, row in rows:
-        e = entry(number, row)
+    # The row's number as an id counts rows alone: a heading or an empty line in one of two files would shift it.
+    for place, (number, row) in enumerate(rows, start=1):
+        e = entry(place, row)
         name = None if isinstance(e.id, (dict, list)) else _label(e.id, path, number, "id")
         if name is None:
             raise UsageError(_no_id(path, number, row))
@@ -135,8 +134,8 @@ def _collect(
 
 def _no_id(path: str, number: int, row: Row) -> str:
     return (
-        f"{path}, row {number}: no id (fields: {', '.join(keys(row))}); name the field with --id-key, or give each row "
-        "an id. Where both files hold the same items in the same order, "
+        f"{path}, row {number}: no id (fields: {', '.join(keys(row))}); name the field with --id-key, which counts for "
+        "every file, or give each row an id. Where both files hold the same items in the same order, "
         f"--id-key '{ROW_NUMBER}' takes the row's number"
     )
 
@@ -185,11 +184,11 @@ def _named_fields(first: Row, path: str, wanted: Wanted, graded_by: str | None) 
         prediction_key = gold_key = gold_key or prediction_key
         if field(first, gold_key) is MISSING:
             raise UsageError(f"{path}: no gold labels; there are the fields {', '.join(keys(first))}")
-        return lambda n, row: Entry(_id(n, row, id_key), None, field(row, gold_key))
+        return lambda n, row: Entry(id_of(n, row, id_key), None, field(row, gold_key))
 
     def entry(number: int, row: Row) -> Entry:
         return Entry(
-            _trial(row, _id(number, row, id_key)) if wanted.by_condition else _id(number, row, id_key),
+            _trial(row, id_of(number, row, id_key)) if wanted.by_condition else id_of(number, row, id_key),
             field(row, prediction_key),
             MISSING if gold_key is None else field(row, gold_key),
             row.get("group", MISSING),
@@ -211,6 +210,3 @@ def _trial(row: Row, item: Any) -> Any:
         name = f"{name}/{condition}"
     return name
 
-
-def _id(number: int, row: Row, key: str) -> Any:
-    return number if key == ROW_NUMBER and key not in row else field(row, key)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..reading.answers import stated_letter, stated_name
 from ..reading.values import MISSING, field, text_label
-from .entry import Entry, Reader, Row
+from .entry import Entry, Reader, Row, id_of
 
 _LETTERS = re.compile(r"\(?[A-J]\)?")
 _MOST_CLASSES = 8
@@ -57,7 +57,7 @@ def voicebench(
                 chosen = stated_name(chosen, {name: name for name in classes})
         if letters and isinstance(gold, str):
             gold = gold.strip().strip("()")
-        name = field(row, id_key) if id_key else row.get("id", f"{number}: {row.get('prompt')}")
+        name = id_of(number, row, id_key) if id_key else row.get("id", f"{number}: {row.get('prompt')}")
         return Entry(name, chosen, gold)
 
     return entry, kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from unicodedata import category
 
 from rich.table import Table
 from rich.text import Text
@@ -49,5 +50,5 @@ def estimate(value: str, interval: str) -> Text:
 
 
 def plain(value: object, style: str = "") -> Text:
-    """Text as it is: no markup, and no control characters that could move the cursor."""
-    return Text("".join(c if c.isprintable() else "?" for c in str(value)), style)
+    """Text as it is: no markup, spaces of any width as a space, and no control characters that could move the cursor."""
+    return Text("".join(c if c.isprintable() else " " if category(c) == "Zs" else "?" for c in str(value)), style)
