@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
 
-from cascade_equivalence.agreement import GoldArm, Resamples, Verdict, compare, family, gap_of, verdict
+from cascade_equivalence.agreement import GoldArm, Resamples, Verdict, compare, family, gap_of, verdict, verdict_words
 from cascade_equivalence.agreement.gap import p_at_least
 from cascade_equivalence.agreement.kinds import kind_of, name_of
 from cascade_equivalence.agreement.verdict_words import more_than_a_cascade, title
@@ -138,7 +138,7 @@ def test_few_items_leave_it_undecided_and_the_number_named_decides_it_as_said():
     gold, left, right = arms(3, n=60, flipped=0.04)
     said = verdict(compare(left, right, gold, classes=4, resamples=500), 0.95)
     assert said.name == "undecided"
-    assert f"about {said.items_needed} new items" in said.reason
+    assert f"about {verdict_words.about(said.items_needed)} new items" in said.reason
     # New studies of that size drawn from what was seen decide in about 80 % of cases.
     kinds = []
     for seed in range(60):

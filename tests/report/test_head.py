@@ -177,9 +177,15 @@ def results_directory(results: Results) -> Path:
 def test_the_cheapest_not_worse_is_advised_and_where_none_is_the_open_ones_are_named(tmp_path: Path) -> None:
     same = head(planted(tmp_path / "same", OUTCOMES["same"][0], 1000))
     assert same.build and [row.arm for row in same.build.rows if row.pick] == ["w"]
-    few = head(planted(tmp_path / "few", speech(lambda i: 0), 40))
+    run = planted(tmp_path / "few", speech(lambda i: 0), 40)
+    few = head(run)
     assert few.build and [row.arm for row in few.build.rows if row.pick] == ["speech"]
-    assert "none cheaper is shown within 3 points: w (" in few.build.advice[0].replace("\N{NO-BREAK SPACE}", " ")
+    tiny = head(replace(run, columns=tuple(replace(column, n=12) for column in run.columns)))
+    assert tiny.build and not [row.arm for row in tiny.build.rows if row.pick]
+    assert tiny.build.advice == ("No recommendation: 12 items are too few (at least 20).",)
+    assert "no cheaper one is shown to be within 3 points of it: w (" in few.build.advice[0].replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
 
 
 def test_p95_has_its_upper_limit_from_72_requests_on_and_prices_give_costs(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_incomplete_studies_have_a_page(tmp_path, made):
     if not made.sound:
         assert "The clip is not in the run directory" in page.text and not page.all("audio")
     if made.constant:
-        assert "– both files give one and the same label" in page.text
+        assert "– both systems give one and the same label" in page.text
     if not made.gold:
         assert "– no gold labels" in page.text
 

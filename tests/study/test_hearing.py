@@ -130,7 +130,8 @@ def test_where_the_prompt_decides_nothing_the_prompt_is_named() -> None:
     assert found.passed is False
     assert "the prompt decides nothing: given the true text of 'flat', the LLM says '1'" in found.reason
     assert "'shot'" in found.reason and "'dev'" in found.reason
-    assert "prompt" not in hearing_of((flat, good), kept).reason
+    alone = hearing_of((flat, good), kept).reason
+    assert "prompt" not in alone and "it says '1' to every one of them" in alone
     real = tuple(item.accepted[0] for item in good.items)
     swapped = tuple("10"[int(label)] for label in real)
     both = HearingTrials(
@@ -147,7 +148,7 @@ def test_scores_that_move_without_an_answer_that_follows_are_not_hearing() -> No
     constant = {name: np.zeros(40, dtype=int) for name in labels}
     found = hearing(constant, moved)
     assert found.passed is False
-    assert "what it hears decides nothing" in found.reason
+    assert "what it hears does not decide its answers" in found.reason
 
 
 def test_the_floor_is_what_moves_when_nothing_but_the_batch_does() -> None:

@@ -162,7 +162,7 @@ def compare(
     estimate = _estimate(table, replicates.variance("kappa"), weights, n)
     kappa = UNDEFINED if estimate is None else estimate.interval(level)
     if estimate is None:
-        notes["kappa"] = "both files give one and the same label to every item: chance agreement is certain"
+        notes["kappa"] = "both systems give one and the same label to every item, so that κ is not defined"
     valid = ~(invalid_a | invalid_b)
     kappa_valid, valid_note = kappa, notes.get("kappa")
     if not valid.all():

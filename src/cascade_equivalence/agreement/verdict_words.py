@@ -83,6 +83,12 @@ def answers_words(part: AnswersPart) -> str:
     return f"{said[part.name]}: {figures}"
 
 
+def about(n: int) -> str:
+    """A planned number of items to two figures, with its thousands set apart: a plan is no more exact than that."""
+    size = int(10 ** max(0, len(str(n)) - 2))
+    return f"{-(-n // size) * size:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
 def needed_words(verdict: Verdict) -> str | None:
     """What would decide an undecided pair; None where it is decided or there is no verdict."""
     if verdict.name != "undecided" or verdict.unadjusted is not None:
@@ -92,7 +98,7 @@ def needed_words(verdict: Verdict) -> str | None:
     if verdict.items_needed is None or verdict.towards is None:
         return None
     return (
-        f"about {verdict.items_needed} new items would decide it as “{TITLES[verdict.towards]}” "
+        f"about {about(verdict.items_needed)} new items would decide it as “{TITLES[verdict.towards]}” "
         f"(80 % power, if what was seen is true; {REPEATED_LOOKS})"
     )
 

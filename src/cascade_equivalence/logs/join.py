@@ -203,7 +203,7 @@ def _overruled(
     golds: list[str | None] | None,
     path: str,
 ) -> dict[str, str]:
-    """A note on gold labels of the two files that the gold file's replace: where they differ, ids may be other items'."""
+    """A note on gold labels of the two files that differ from the gold file's: their ids may be other items'."""
     own = [
         {
             file.gold[pair[side]] if file.gold is not None else None

@@ -209,4 +209,3 @@ def _trial(row: Row, item: Any) -> Any:
     if isinstance(condition, str) and condition and not name.endswith(f"/{condition}"):
         name = f"{name}/{condition}"
     return name
-

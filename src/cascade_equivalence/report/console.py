@@ -50,5 +50,5 @@ def estimate(value: str, interval: str) -> Text:
 
 
 def plain(value: object, style: str = "") -> Text:
-    """Text as it is: no markup, spaces of any width as a space, and no control characters that could move the cursor."""
+    """Text as it is: no markup, any space as a plain one, and no control characters that could move the cursor."""
     return Text("".join(c if c.isprintable() else " " if category(c) == "Zs" else "?" for c in str(value)), style)

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from cascade_equivalence.durations import duration
 from cascade_equivalence.run.glance import Shown
 from cascade_equivalence.run.journal import AnswerRow, ClipRow, TranscriptRow
-from cascade_equivalence.run.plan import LocalModel, Plan, SpeechModel
+from cascade_equivalence.run.plan import EndpointModel, LocalModel, Plan, SpeechModel
 from cascade_equivalence.run.questions import Question, Stimuli, clip_key, of_trials
 from cascade_equivalence.run.run import Run
 
 CLIP_S = 0.01
 TRANSCRIPT_S_PER_GB = 0.7
 ANSWER_S_PER_GB = 0.15
+REQUEST_S = 1.0
+"""Of a request to an endpoint, before one is timed; divided by the requests that it takes at a time."""
 ACCELERATOR = 40.0
 """Times as fast as two cores of a processor, for the guess alone."""
 
@@ -42,16 +44,24 @@ def forecast(run: Run, questions: Iterable[Question], shown: Shown | None = None
         pieces = {(clip_key(plan, q), q.anew) for q in heard if q.arm.asr == asr}
         keys = {key for q in heard if q.arm.asr == asr and (key := stimuli.transcript_key(q))}
         left = len(pieces) - len(journal.rows(TranscriptRow, keys))
-        found.append(Expected(f"transcripts: {asr}", left, left * TRANSCRIPT_S_PER_GB * gigabytes(plan, asr)))
+        found.append(Expected(f"transcripts: {asr}", left, left * _each(plan, asr, TRANSCRIPT_S_PER_GB)))
     for arm in plan.arms:
         trials = [pair for task in plan.tasks for pair in of_trials(plan, arm, task) if not shown or shown(pair[0])]
         keys = {plan.answer_key(arm, question.task, trial) for question, trial in trials}
         left = len(keys) - len(journal.rows(AnswerRow, keys))
         # The checks ask about as often again as there are trials for them.
         beside = sum(q.arm.name == arm.name for q in asked) - len(keys) if left else 0
-        seconds = (left + beside) * ANSWER_S_PER_GB * gigabytes(plan, arm.answers)
+        seconds = (left + beside) * _each(plan, arm.answers, ANSWER_S_PER_GB)
         found.append(Expected(f"answers: {arm.name}", left, seconds))
     return [expected for expected in found if expected.pieces > 0]
+
+
+def _each(plan: Plan, name: str, per_gigabyte: float) -> float:
+    """Seconds that a model may take for one of its answers."""
+    model = plan.models[name]
+    if isinstance(model, EndpointModel):
+        return REQUEST_S / model.endpoint.parallel
+    return per_gigabyte * gigabytes(plan, name)
 
 
 def gigabytes(plan: Plan, name: str) -> float:

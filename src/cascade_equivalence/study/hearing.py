@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cascade_equivalence.agreement import Interval, wilson
+from cascade_equivalence.reading.terminal import short
 from cascade_equivalence.study.records import Answer, HearingTrials, TaskRecord, damaged
 
 FEWEST = 10
@@ -86,13 +87,24 @@ def hearing_of(tasks: Sequence[TaskRecord], kept: HearingTrials, one_label: Mapp
         }
     found = hearing(labels, {name: [row[i] for i in used] for name, row in kept.moved.items()}, correct)
     if telling or not known or found.passed is not False:
-        return found
+        return _with_one_label(found, labels["real"])
     task, said = next((task.name, undecided[task.name]) for task, _ in known)
     return replace(
         found,
         reason=f"the prompt decides nothing: given the true text of '{task}', the LLM says '{said}' to every item, so "
         "no arm on it can show that it hears; give the manifest rows of split 'shot' (examples, a text and a label "
         "each) and of split 'dev' (calibration), or the task a form: whose labels these are",
+    )
+
+
+def _with_one_label(found: Hearing, said: Sequence[str]) -> Hearing:
+    """The check, its reason completed where it failed because one label wins whatever is heard."""
+    if found.passed is not False or len(set(said)) > 1:
+        return found
+    return replace(
+        found,
+        reason=f"{found.reason}; it says '{short(said[0])}' to every one of them: one label wins whatever is heard, as "
+        "where scores are not calibrated (no rows with text) or the task is beyond the model",
     )
 
 
@@ -181,7 +193,9 @@ def _rule(
     if not depends:
         return False, f"{seen}, and {answers}; {needed}: they are not shown to depend on which audio it gets"
     if (changed.low or 0.0) <= CHANGED and (p is None or p > ALPHA):
-        return False, f"{seen}, but {answers}{right}; the lower bound must exceed 5 %: what it hears decides nothing"
+        return False, (
+            f"{seen}, but {answers} (the lower bound must exceed 5 %){right}: what it hears does not decide its answers"
+        )
     return True, f"{seen}, and {answers}{right}"
 
 

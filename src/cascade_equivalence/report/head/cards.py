@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cascade_equivalence.agreement import Interval, Verdict
-from cascade_equivalence.agreement.verdict_words import NO_VERDICT, TITLES, more_than_a_cascade, title
+from cascade_equivalence.agreement.verdict_words import NO_VERDICT, TITLES, about, more_than_a_cascade, title
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import describe_short
 from cascade_equivalence.report.head.parts import Card
@@ -158,9 +158,9 @@ def _decide(said: Verdict | None) -> str | None:
     if said.unadjusted is not None:
         return f"Alone it would be “{TITLES[said.unadjusted]}”; adjusted for {said.family} primary pairs it is open."
     if said.items_needed and said.towards:
-        n = numbers.grouped(said.items_needed)
         if said.items_needed > 100_000:
             return "It lies at a limit of the rule: over 100 000 new items would be needed, so treat it as open."
+        n = about(said.items_needed)
         return f"About {n} new items, judged on their own, would decide it as “{TITLES[said.towards]}”."
     if said.answers is not None and said.answers.name == "not judged":
         return "A second cascade on the same LLM, with another ASR, would let its answers be judged."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cascade_equivalence.agreement.planning import items_for_margin, power_of
+from cascade_equivalence.agreement.verdict_words import about
 from cascade_equivalence.pocket.shipped import SHIPPED
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.head.cards import head_comparisons
@@ -77,7 +78,9 @@ def _hearing(results: Results) -> Iterator[Check]:
 
 def _repeats(results: Results, compared: Sequence[Comparison]) -> Iterator[Check]:
     """An arm that agrees with itself less than two cascades agree cannot reach the ceiling, whatever it hears."""
-    found = [r for r in results.retests if r.kappa.value is not None]
+    # A system that does not hear says one thing whatever it is given, and its κ is about nothing.
+    deaf = {name for name, found in (results.hearing or {}).items() if found.passed is False}
+    found = [r for r in results.retests if r.kappa.value is not None and r.arm not in deaf]
     if not found:
         yield Check("warn", "No system was asked twice: how far answers repeat is not known", "repeats unknown")
         return
@@ -130,19 +133,13 @@ def _power(results: Results, compared: Sequence[Comparison]) -> Iterator[Check]:
     if worst >= POWER:
         yield Check("yes", f"{n} items suffice to show accuracies equal within {within}", f"{n} items: enough")
         return
-    takes = "no feasible number" if needed is None else f"about {numbers.grouped(_round(needed))}"
+    takes = "no feasible number" if needed is None else f"about {about(needed)}"
     yield Check(
         "warn",
         f"{n} items are few: were {pair.left} as accurate as {pair.right}, they would show it ({within}) in "
         f"{numbers.percent(worst, 0)}{GLUE}% of studies; {takes} would in 80{GLUE}%",
         f"{n} items: “same” takes {takes}",
     )
-
-
-def _round(n: int) -> int:
-    """To two figures: a plan is no more exact than that."""
-    size = int(10 ** max(0, len(str(n)) - 2))
-    return -(-n // size) * size
 
 
 def _measures(results: Results) -> Iterator[Check]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cascade_equivalence.agreement import Interval
 from cascade_equivalence.agreement.choice import Choice
+from cascade_equivalence.agreement.verdict import FEWEST_UNITS
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import describe_short, ordered
 from cascade_equivalence.report.head.parts import Build, Row
@@ -20,7 +21,7 @@ def build(results: Results) -> Build | None:
         return None
     clean, noise = results.columns[0], results.columns[1] if len(results.columns) > 1 else None
     costs = {cost.arm: cost for cost in results.costs}
-    pick = clean.choice.pick if clean.choice else None
+    pick = clean.choice.pick if clean.choice and clean.n >= FEWEST_UNITS else None
     there = [arm for arm in ordered(results) if any(column.accuracy(arm.name) for column in results.columns)]
     ranked = sorted(
         there,
@@ -120,6 +121,9 @@ def _advice(results: Results, clean: Column, noise: Column | None) -> tuple[str,
         return ("No recommendation yet: not all planned trials are done.",)
     found = []
     first = clean.choice
+    if clean.n < FEWEST_UNITS:
+        few = numbers.plural(clean.n, "item")
+        return (f"No recommendation: {few} are too few (at least {FEWEST_UNITS}).",)
     if first is not None:
         found.append(f"For {condition_words(clean.condition)}, build {first.pick}: {_reason(first)}.")
     if noise is not None and noise.choice is not None:
@@ -146,7 +150,7 @@ def _reason(choice: Choice) -> str:
             f"(adjusted for {numbers.plural(rivals, 'comparison')})"
         )
     if choice.why == "costs unknown":
-        return "none is more accurate; what a request costs was not measured for all"
+        return "none is more accurate; what a request costs is not known for all of them"
     if choice.why == "most accurate and cheapest":
         return "none is more accurate, and none is cheaper"
     shown = [(rival.name, rival.difference) for rival in choice.rivals if rival.name in choice.open]
@@ -154,7 +158,7 @@ def _reason(choice: Choice) -> str:
         f"{name} ({'worse' if (d.high or 0.0) < -choice.margin else 'open'}, {numbers.points(d.value)})"
         for name, d in shown
     ])  # fmt: skip
-    return f"most accurate; none cheaper is shown within {margin}: {said}"
+    return f"the most accurate; no cheaper one is shown to be within {margin} of it: {said}"
 
 
 def _notes(results: Results, sized: bool) -> tuple[str, ...]:
