@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -14,7 +15,7 @@ import pytest
 import soundfile
 
 from cascade_equivalence import commands
-from cascade_equivalence.cli import main
+from cascade_equivalence.cli import main, parser
 from tests.run.small import command, contents, run
 
 
@@ -33,6 +34,23 @@ def test_every_command_has_help_with_examples(name: str, capsys: pytest.CaptureF
         main([name, "--help"])
     assert stop.value.code == 0
     assert "examples:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_help_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line of any help is wider than the terminal, and no word of it is lost where lines are broken."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    top = parser()
+    helps = {"ceq": (top, top.epilog)} | {
+        name: (one, one.epilog)
+        for action in top._actions if isinstance(action, argparse._SubParsersAction)
+        for name, one in action.choices.items()
+    }  # fmt: skip
+    assert set(helps) == {"ceq", *commands.NAMES}
+    for name, (one, epilog) in helps.items():
+        text = one.format_help()
+        assert not [line for line in text.splitlines() if len(line) > columns], name
+        assert " ".join(text.split()).endswith(" ".join(str(epilog).split())), name
 
 
 def test_wrong_use_is_2() -> None:

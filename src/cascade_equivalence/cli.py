@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import signal
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from cascade_equivalence import __version__, commands
@@ -24,11 +26,48 @@ exit status: 0 done, 1 the run or a gate failed, 2 wrong use or cannot start, 13
 INTERRUPTED = 130
 
 
+_LINE = re.compile(r"(?P<what>\s+\S+(?: \S+)*)(?P<gap>\s{2,})(?P<said>\S.*)")
+"""An example and its comment, or a name and what it means."""
+_HANGING = 30
+"""Columns that a name may take for what it means to be broken beside it, not below."""
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Descriptions and examples as they are written, broken where the terminal is narrower than they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines: list[str] = []
+        for line in _joined(text.splitlines()):
+            found = _LINE.fullmatch(line)
+            if not line.startswith(" "):
+                lines += textwrap.wrap(line, width, break_on_hyphens=False) or [""]
+            elif found is None or len(line) <= width:
+                lines.append(line)
+            else:
+                beside = len(found["what"] + found["gap"]) <= _HANGING
+                first = found["what"] + found["gap"] if beside else " " * 6
+                lines += [] if beside else [found["what"]]
+                rest = " " * len(first)
+                lines += textwrap.wrap(
+                    found["said"], width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+                )
+        return "\n".join(indent + line for line in lines)
+
+
+def _joined(lines: Sequence[str]) -> list[str]:
+    """The lines, those of one paragraph as one; examples and lists, which are indented, stay as they are."""
+    found: list[str] = []
+    for line in lines:
+        if found and line and not line.startswith(" ") and found[-1] and not found[-1].startswith(" "):
+            found[-1] += f" {line}"
+        else:
+            found.append(line)
+    return found
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    top = argparse.ArgumentParser(
-        "ceq", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    top = argparse.ArgumentParser("ceq", description=DESCRIPTION, epilog=EPILOG, formatter_class=Help)
     top.add_argument("--version", action="version", version=f"ceq {__version__}")
     subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, module in commands.modules().items():
@@ -37,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
             help=module.HELP,
             description=module.HELP,
             epilog=module.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Help,
         )
         module.add_arguments(sub)
         sub.set_defaults(main=module.main)

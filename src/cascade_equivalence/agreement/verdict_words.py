@@ -19,6 +19,12 @@ TITLES: dict[Kind, str] = {
     "same answers": "same answers; accuracy: cannot tell yet",
     "open": "cannot tell yet",
 }
+DECIDED: dict[Kind, str] = TITLES | {
+    "other answers, accuracy open": "other answers",
+    "same accuracy": "same accuracy",
+    "same answers": "same answers",
+}
+"""What more items would show: the part that stays open is no part of it."""
 NO_VERDICT = "no verdict"
 REPEATED_LOOKS = (
     "that holds for one look at new items alone; adding items to these until they decide makes false statements "
@@ -98,7 +104,7 @@ def needed_words(verdict: Verdict) -> str | None:
     if verdict.items_needed is None or verdict.towards is None:
         return None
     return (
-        f"about {about(verdict.items_needed)} new items would decide it as “{TITLES[verdict.towards]}” "
+        f"about {about(verdict.items_needed)} new items would decide it as “{DECIDED[verdict.towards]}” "
         f"(80 % power, if what was seen is true; {REPEATED_LOOKS})"
     )
 

@@ -23,8 +23,13 @@ examples:
   ceq agree left.eval right.eval                              inspect_ai logs
   ceq agree samples_a.jsonl samples_b.jsonl                   lm-evaluation-harness sample logs
   ceq agree log.jsonl log.jsonl --left-key pred.a --right-key pred.b
-  ceq agree graded.jsonl graded.jsonl --left-key correct.a --right-key correct.b --graded
+  ceq agree g.jsonl g.jsonl --left-key ok.a --right-key ok.b --graded
   ceq agree --validate                                        planted pairs: does the verdict come out right?
+
+Reads CSV, TSV, JSON, JSON lines and Parquet, and logs of lm-evaluation-harness, lmms-eval, inspect_ai, VoiceBench and
+OpenCompass. The format is told by the content.
+
+exit status: 0 compared, whatever the verdict; 1 --validate failed; 2 wrong use
 """
 
 
@@ -32,19 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("left", nargs="?", metavar="LEFT", help="predictions of the speech LLM")
     parser.add_argument("right", nargs="?", metavar="RIGHT", help="predictions of its cascade")
     parser.add_argument("--gold", metavar="FILE", help="gold labels by id; else those in the two files")
-    parser.add_argument("--margin", type=float, default=0.03, help="of equal accuracy (default: 0.03)")
+    parser.add_argument(
+        "--margin", type=float, default=0.03, help="accuracies less apart than this are the same (default: 0.03)"
+    )
     ceiling = parser.add_mutually_exclusive_group()
     ceiling.add_argument(
         "--other-cascade",
         metavar="FILE",
         help="predictions of another cascade on RIGHT's LLM: how far two cascades agree is the ceiling",
     )
-    ceiling.add_argument("--ceiling", type=float, metavar="KAPPA", help="that κ, where it is known")
+    ceiling.add_argument("--ceiling", type=float, metavar="KAPPA", help="the κ of two cascades, where it is known")
     parser.add_argument("--other-key", metavar="K", help="field of that file to compare (default: as of RIGHT)")
     parser.add_argument("--left-key", metavar="K", help="field of LEFT to compare (dotted for nested fields)")
     parser.add_argument("--right-key", metavar="K", help="field of RIGHT to compare")
     parser.add_argument("--gold-key", metavar="K", help="field with the gold label")
-    parser.add_argument("--id-key", metavar="K", help="field with the item's id ('#': the row's number)")
+    parser.add_argument("--id-key", metavar="K", help="field with the item's id, in every file ('#': the row's number)")
     parser.add_argument(
         "--graded",
         action="store_true",
@@ -56,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="out",
         help="samples of a log that ended in an error: leave them out (default), or count them as INVALID",
     )
-    parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap (default: 10000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    parser.add_argument("--resamples", type=int, default=10_000, help="bootstrap resamples (default: 10000)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--validate", action="store_true", help="check the instrument on planted pairs instead")
 

@@ -13,16 +13,18 @@ HELP = "check that a run's speech LLMs are not worse than another arm, for your 
 EPILOG = """examples:
   ceq check runs/mine --not-worse-than self-cascade                  by 3 points, on clean speech, tasks pooled
   ceq check runs/mine --not-worse-than cascade-s --margin 0.02 --arm mine
-  ceq check runs/mine --not-worse-than cascade-s --task topic --condition babble@5dB --json
+  ceq check runs/mine --not-worse-than cascade-s --condition babble@5dB --json
 
 exit status: 0 each is shown not to be worse by the margin, 1 one is worse or it is open, 2 wrong use"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("directory", type=Path, help="the directory of a run")
-    parser.add_argument("--not-worse-than", required=True, metavar="ARM", help="the arm to be held against")
-    parser.add_argument("--margin", type=float, default=0.03, help="of accuracy, a fraction (default: 0.03)")
+    parser.add_argument("directory", type=Path, metavar="RUN", help="the directory of a run")
+    parser.add_argument("--not-worse-than", required=True, metavar="ARM", help="the arm to compare with")
+    parser.add_argument(
+        "--margin", type=float, default=0.03, help="how much accuracy it may lack, a fraction (default: 0.03)"
+    )
     parser.add_argument(
         "--arm",
         action="append",

@@ -25,8 +25,8 @@ SHOWN = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("before", type=Path, metavar="RUN", help="the directory of a run")
-    parser.add_argument("after", type=Path, metavar="RUN", help="that of another")
+    parser.add_argument("before", type=Path, metavar="BEFORE", help="the directory of a run")
+    parser.add_argument("after", type=Path, metavar="AFTER", help="the directory of another run")
     parser.add_argument(
         "--flips", default=str(SHOWN), metavar="N", help=f"flips to list: a number, all (default: {SHOWN})"
     )

@@ -26,7 +26,7 @@ Put each row's sound to a model, write {"id": …, "prediction": …} a line, an
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("directory", type=Path, help="the directory of a run")
+    parser.add_argument("directory", type=Path, metavar="RUN", help="the directory of a run")
     parser.add_argument("--tables", choices=("csv", "parquet", "latex"), help="all figures with their intervals")
     parser.add_argument("--items", choices=("parquet", "csv"), help="the answers, one row each")
     parser.add_argument("--figures", choices=("svg", "pdf"), help="the report's charts")

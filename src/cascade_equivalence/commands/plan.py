@@ -112,7 +112,7 @@ def _of_run(args: argparse.Namespace) -> dict[str, object]:
 
 
 def _run_summary(plan: dict[str, object]) -> str:
-    from ..agreement.verdict_words import TITLES, about
+    from ..agreement.verdict_words import DECIDED, about
 
     rows = plan["comparisons"]
     assert isinstance(rows, list)
@@ -129,7 +129,7 @@ def _run_summary(plan: dict[str, object]) -> str:
             f"{needed} for {power:g} %"
         )
         if row["items_to_decide"] is not None:
-            text += f"; about {about(row['items_to_decide'])} new items would decide it as “{TITLES[row['towards']]}”"
+            text += f"; about {about(row['items_to_decide'])} new items would decide it as “{DECIDED[row['towards']]}”"
         lines.append(text)
     return "\n".join(lines)
 

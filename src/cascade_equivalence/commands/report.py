@@ -26,11 +26,14 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("directory", type=Path, help="the directory of a run")
+    parser.add_argument("directory", type=Path, metavar="RUN", help="the directory of a run")
     parser.add_argument("--full", action="store_true", help="print all tables, the answer last")
     parser.add_argument("--at", metavar="SNR", help="also say what happens at this SNR, within the measured range")
     parser.add_argument(
-        "--audio", choices=("all", "some", "none"), default="all", help="of which shown trials the page holds the sound"
+        "--audio",
+        choices=("all", "some", "none"),
+        default="all",
+        help="whose sounds the page holds: all trials shown, those of the cards, or none",
     )
     parser.add_argument("--json", action="store_true", help="print the head as one JSON object instead")
 

@@ -22,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("study", nargs="?", default="pocket", help="a study file (YAML) or a preset (default: pocket)")
     parser.add_argument("--out", type=Path, help="run directory (default: runs/<study>, narrowed: runs/<study>-…)")
-    parser.add_argument("--replace", action="store_true", help="make this study that of a directory that holds another")
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="take over a directory that holds another study; answers that fit are kept",
+    )
     parser.add_argument("--limit", type=int, help="evaluate at most this many items a task, balanced over labels")
     parser.add_argument("--arms", help="only these arms, separated by commas")
     parser.add_argument("--tasks", help="only these tasks, separated by commas")

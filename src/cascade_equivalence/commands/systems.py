@@ -6,14 +6,13 @@ import argparse
 
 HELP = "list the arms of a study, compare the weights of two models, or look a speech LLM over before a long run"
 EPILOG = """examples:
-  ceq systems                  the arms of the pocket study
-  ceq systems study.yaml
+  ceq systems                                the arms of the pocket study
+  ceq systems study.yaml                     those of another study
+  ceq systems match speech-llm/ text-llm/    are their LLMs identical, LoRA-shifted, fine-tuned or different?
   ceq systems match speech-llm/ text-llm/ --left-prefix language_model
-                               are their LLMs identical, LoRA-shifted, fine-tuned or different?
-  ceq systems check fixie-ai/ultravox-v0_6-llama-3_1-8b --llm copies/llama-3.1-8b-instruct
-                               tensors, template, memory, match with its text twin, and whether it hears
-  ceq systems check my-checkpoint/ --no-listen
-                               the same without loading it"""
+  ceq systems check my-checkpoint/           tensors, template, memory, match with its text twin, whether it hears
+  ceq systems check my-checkpoint/ --llm copies/llama-3.1-8b-instruct
+  ceq systems check my-checkpoint/ --no-listen    the same without loading it"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,18 +24,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a study file or a preset (default: pocket); 'match' and two models, or 'check' and a speech LLM: "
         "directories, embedded or hub ids",
     )
-    parser.add_argument("--left-prefix", default="", metavar="P", help="compare LEFT's tensors under this name alone")
+    parser.add_argument(
+        "--left-prefix", default="", metavar="P", help="compare only the tensors of LEFT whose names begin so"
+    )
     parser.add_argument("--right-prefix", default="", metavar="P", help="the same for RIGHT")
     parser.add_argument("--json", action="store_true", help="print the match or the check as one JSON object")
     check = parser.add_argument_group("check")
     check.add_argument("--revision", metavar="R", help="branch, tag or commit of a hub id")
-    check.add_argument("--llm", metavar="ID", help="where the LLM that it builds on is to be had instead")
-    check.add_argument("--encoder", metavar="ID", help="the same for its audio encoder")
-    check.add_argument("--twin", metavar="ID", help="LLM to hold its own against (default: the one it builds on)")
-    check.add_argument("--device", default="auto")
+    check.add_argument("--llm", metavar="ID", help="take the LLM that it builds on from here")
+    check.add_argument("--encoder", metavar="ID", help="take its audio encoder from here")
+    check.add_argument("--twin", metavar="ID", help="text LLM to compare its own with (default: the one it builds on)")
+    check.add_argument("--device", default="auto", help="where to load it: cpu, cuda, … (default: auto)")
     check.add_argument("--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16"))
     check.add_argument("--batch-size", type=int, metavar="N", help="for the estimate of memory (default: 16)")
-    check.add_argument("--no-listen", action="store_true", help="do not load it")
+    check.add_argument("--no-listen", action="store_true", help="look at its files alone; do not load it")
 
 
 def main(args: argparse.Namespace) -> int:

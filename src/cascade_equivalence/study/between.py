@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -16,6 +17,10 @@ from cascade_equivalence.tasks.parsing import INVALID
 
 Kind = Literal["gained", "lost", "other"]
 """A flip: wrong to right, right to wrong, or from one label to another that is neither."""
+
+
+_HASH = re.compile("[0-9a-f]{64}")
+"""A fingerprint; twelve digits tell two of them apart, as in the report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +199,9 @@ def _named(kind: str, old: Mapping[str, Any], new: Mapping[str, Any], changes: A
     """What only one of the studies has, and what differs in what both have."""
     for name in dict.fromkeys([*old, *new]):
         if name not in new or name not in old:
-            yield Changed(f"{kind} {name}", "there" if name in old else "–", "there" if name in new else "–")
+            yield Changed(
+                f"{kind} {name}", "present" if name in old else "absent", "present" if name in new else "absent"
+            )
         else:
             for one in changes(old[name], new[name]):
                 yield Changed(f"{kind} {name}: {one.what}", one.before, one.after)
@@ -236,5 +243,7 @@ def _fields(prefix: str, old: Any, new: Any, names: Sequence[str]) -> Iterator[C
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, str) and _HASH.fullmatch(value):
+        return value[:12]
     text = "–" if value is None else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return text if len(text) <= 80 else f"{text[:79]}…"

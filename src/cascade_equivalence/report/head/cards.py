@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cascade_equivalence.agreement import Interval, Verdict
-from cascade_equivalence.agreement.verdict_words import NO_VERDICT, TITLES, about, more_than_a_cascade, title
+from cascade_equivalence.agreement.verdict_words import DECIDED, NO_VERDICT, TITLES, about, more_than_a_cascade, title
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import describe_short
 from cascade_equivalence.report.head.parts import Card
@@ -161,7 +161,7 @@ def _decide(said: Verdict | None) -> str | None:
         if said.items_needed > 100_000:
             return "It lies at a limit of the rule: over 100 000 new items would be needed, so treat it as open."
         n = about(said.items_needed)
-        return f"About {n} new items, judged on their own, would decide it as “{TITLES[said.towards]}”."
+        return f"About {n} new items, judged on their own, would decide it as “{DECIDED[said.towards]}”."
     if said.answers is not None and said.answers.name == "not judged":
         return "A second cascade on the same LLM, with another ASR, would let its answers be judged."
     return "No feasible number of items would decide it: it lies at a limit of the rule."
