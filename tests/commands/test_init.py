@@ -67,6 +67,22 @@ def test_without_texts_there_is_no_gold_arm(tmp_path: Path) -> None:
     assert len(build_tasks(study, base, print)[0].items) == 4
 
 
+def test_texts_of_development_rows_alone_calibrate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    splits = ("shot", "shot", "dev", "dev")
+    rows = [
+        row | {"split": split}
+        for row, split in zip(shipped(tmp_path / "calls", 8), (*splits, *["test"] * 4), strict=True)
+    ]
+    rows = [row if row["split"] != "test" else row | {"text": ""} for row in rows]
+    path = table(tmp_path / "l.csv", rows)
+    assert run("init", tmp_path / "calls", "--csv", path, "--out", tmp_path) == 0
+    assert "no gold arm and no word errors" in capsys.readouterr().out
+    study, base = load_study(tmp_path / "study.yaml")
+    assert "gold" not in study.arms
+    (task,) = build_tasks(study, base, print)
+    assert [len(part) for part in (task.items, task.shots, task.calibration)] == [4, 2, 2]
+
+
 def test_one_in_ten_of_a_label_is_kept_out_whatever_the_order(tmp_path: Path) -> None:
     rows = shipped(tmp_path / "calls", 2)
     many = [rows[k % 2] | {"id": f"item {k}"} for k in range(62)]  # 31 of each label

@@ -18,13 +18,14 @@ EPILOG = """examples:
 The CSV file has a row of headings. Columns:
   file (or path, audio)   the recording, relative to FOLDER: wav, flac, ogg, opus or mp3
   label                   the right answer; two different ones at least
-  text                    optional: what is said; needed for the gold arm, word errors and examples in the prompt
+  text                    optional: what is said; needed for the gold arm, word errors, examples and calibration
   id                      optional, unique; default: the file's name
   speaker, group          optional; group: recordings that belong together (a call), for the intervals
   split                   optional: test, shot (an example in the prompt) or dev (for calibration)
 
 With text and without split, one in ten recordings of each label (at most 5) is kept out of the test: the first is shown
-as an example, the others set the calibration. Nothing is overwritten."""
+as an example, the others set the calibration. Texts of the rows of split shot and dev alone are enough for these two.
+Nothing is overwritten."""
 
 FILE = ("file", "path", "audio")
 OPTIONAL = ("text", "id", "speaker", "group", "split")
@@ -52,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
     if there := [str(path) for path in (manifest, study) if path.exists()]:
         raise UsageError(f"{' and '.join(there)} exists already; move it away, or name another directory with --out")
     rows = read_rows(args.folder, args.csv, out, args.question)
-    spoken = "text" in rows[0]
+    spoken = all("text" in row for row in rows if _tested(row))
     out.mkdir(parents=True, exist_ok=True)
     manifest.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     study.write_text(_study(spoken), encoding="utf-8")
@@ -135,6 +136,8 @@ def _recording(path: Path) -> Path | None:
 
 def _check(table: Path, rows: Sequence[Mapping[str, str]], numbers: Sequence[int]) -> None:
     """Raises where two rows have one id, labels are alike or all one, or some rows have a text and others none."""
+    from collections import Counter
+
     from cascade_equivalence.errors import UsageError
 
     ids: dict[str, int] = {}
@@ -149,12 +152,19 @@ def _check(table: Path, rows: Sequence[Mapping[str, str]], numbers: Sequence[int
             raise UsageError(
                 f"{table}, row {number}: label '{row['label']}' differs from '{first}' in case alone; write one of them"
             )
-        if ("text" in row) != ("text" in rows[0]):
-            raise UsageError(
-                f"{table}: row {number} or the first has no 'text'; fill all of them or leave the column out"
-            )
         if row.get("split", "test") not in ("test", "shot", "dev"):
             raise UsageError(f"{table}, row {number}: split '{row['split']}'; it is test, shot or dev")
+    texts = {
+        tested: [n for n, row in zip(numbers, rows, strict=True) if _tested(row) == tested and "text" not in row]
+        for tested in (True, False)
+    }
+    counts = Counter(map(_tested, rows))
+    mixed = any(0 < len(texts[part]) < counts[part] for part in texts)
+    if mixed or (texts[False] and len(texts[True]) < counts[True]):
+        first = min(number for part in texts.values() for number in part)
+        raise UsageError(
+            f"{table}, row {first}: no 'text'; fill all of them, those of split shot and dev alone, or none"
+        )
     if len(labels) < 2:
         raise UsageError(f"{table}: every label is '{rows[0]['label']}'; a study needs two different labels at least")
 
@@ -173,19 +183,28 @@ def _split(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     return [row | {"split": split[row["id"]]} if row["id"] in split else row for row in rows]
 
 
+def _tested(row: Mapping[str, str]) -> bool:
+    return row.get("split", "test") == "test"
+
+
 def _summary(rows: Sequence[Mapping[str, str]], manifest: Path, study: Path) -> list[str]:
     from collections import Counter
 
-    tested = [row for row in rows if row.get("split", "test") == "test"]
+    tested = [row for row in rows if _tested(row)]
     labels = Counter(row["label"] for row in tested)
-    held = Counter(row["split"] for row in rows if row.get("split", "test") != "test")
+    held = Counter(row["split"] for row in rows if not _tested(row))
     lines = [
         f"{manifest}: {len(tested)} recordings to test on "
         f"({', '.join(f'{label} {count}' for label, count in labels.most_common())})"
         + (f"; kept out: {held['shot']} examples, {held['dev']} for calibration" if held else "")
     ]
-    if "text" not in rows[0]:
-        lines.append("no column 'text': no gold arm, no word errors, no examples in the prompt")
+    if not any("text" in row for row in rows):
+        lines.append(
+            "no column 'text': no gold arm, no word errors, no examples in the prompt, and label scores are not "
+            "calibrated, so one label may win whatever is heard; texts of a few rows of split shot and dev prevent that"
+        )
+    elif "text" not in tested[0]:
+        lines.append("no texts of what is tested: no gold arm and no word errors")
     if len(tested) < 20:
         lines.append("under 20 recordings there is no verdict, only figures (ceq plan says how many are needed)")
     return [*lines, f"{study}: two cascades and a stand-in speech LLM; its comments say where yours goes", "next:",
@@ -204,20 +223,21 @@ tasks:
   - {manifest: items.jsonl, name: recordings}
 conditions: [clean]                            # add babble@5dB to see what noise does
 models:                                        # embedded ones; a hub id or a directory will do as well
-  llm: {id: smollm2-135m, prompt: plain}       # the LLM of your speech LLM; for an instruct model leave prompt: out
+  llm: {id: smollm2-135m, prompt: plain}       # the LLM of your speech LLM; leave prompt: out for a large instruct model
   asr-s: {id: whisper-base}
   asr-w: {id: whisper-tiny.en}
-  speech: {id: pocket-frames}                  # a small stand-in. YOUR SPEECH LLM GOES HERE, in one of four ways:
+  speech: {id: pocket-frames}                  # a small stand-in. YOUR SPEECH LLM GOES HERE, in one of these ways:
   # speech: {id: fixie-ai/ultravox-v0_6-llama-3_1-8b}                               a hub id
   # speech: {id: checkpoints/mine}                                                 a directory beside this file
   # speech: {endpoint: openai, url: "http://localhost:8000/v1", model: NAME}       a server (and answer: generate below)
   # speech: {predictions: answers.jsonl}                                           answers it gave elsewhere
+  # or a Python object: docs/tutorial-speech-llm.md
 arms:
   GOLD
   cascade-s: {asr: asr-s, llm: llm}            # two cascades: how far they agree is the ceiling
   cascade-w: {asr: asr-w, llm: llm}
   speech: {speech_llm: speech}
-  # self-cascade: {asr: asr-s, llm: {of: speech}}      the transcript, read by the speech LLM's own language model
+  # self-cascade: {asr: asr-s, llm: {of: speech}}      where the speech LLM's own language model is not `llm`
 comparisons: matched
 answer: labels                                 # generate: answers in words, for endpoints without label scores
 seed: 0

@@ -246,7 +246,8 @@ def _failures(study: StudyRecord, cells: tuple[Cell, ...]) -> tuple[str, ...]:
     limit = study.invalid_limit
     return tuple(
         f"arm '{c.arm}' on {c.task}, {c.condition}: {c.invalid} of {c.n} answers are invalid "
-        f"(more than invalid_limit {limit:g}); look at its answers, its prompt, or answer: labels"
+        f"(more than invalid_limit {limit:g}); its answers are in the report; what helps is answer: labels, "
+        "choice: true on an endpoint, or plainer names of the choices"
         for c in cells
         if c.n and c.invalid / c.n > limit
     )
