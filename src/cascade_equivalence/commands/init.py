@@ -223,7 +223,7 @@ tasks:
   - {manifest: items.jsonl, name: recordings}
 conditions: [clean]                            # add babble@5dB to see what noise does
 models:                                        # embedded ones; a hub id or a directory will do as well
-  llm: {id: smollm2-135m, prompt: plain}       # the LLM of your speech LLM; leave prompt: out for a large instruct model
+  llm: {id: smollm2-135m, prompt: plain}       # the LLM of your speech LLM; without prompt: for a large instruct model
   asr-s: {id: whisper-base}
   asr-w: {id: whisper-tiny.en}
   speech: {id: pocket-frames}                  # a small stand-in. YOUR SPEECH LLM GOES HERE, in one of these ways:
