@@ -161,9 +161,9 @@ def _check(table: Path, rows: Sequence[Mapping[str, str]], numbers: Sequence[int
     counts = Counter(map(_tested, rows))
     mixed = any(0 < len(texts[part]) < counts[part] for part in texts)
     if mixed or (texts[False] and len(texts[True]) < counts[True]):
-        first = min(number for part in texts.values() for number in part)
+        least = min(number for part in texts.values() for number in part)
         raise UsageError(
-            f"{table}, row {first}: no 'text'; fill all of them, those of split shot and dev alone, or none"
+            f"{table}, row {least}: no 'text'; fill all of them, those of split shot and dev alone, or none"
         )
     if len(labels) < 2:
         raise UsageError(f"{table}: every label is '{rows[0]['label']}'; a study needs two different labels at least")
