@@ -457,7 +457,7 @@ def test_a_harness_log_by_another_id(tmp_path: Path) -> None:
 def test_gold_labels_that_a_gold_file_overrules_are_noted(tmp_path: Path) -> None:
     left = read(write(tmp_path, lines(*({"id": i, "prediction": "a", "label": "a"} for i in range(3)))))
     gold = read(write(tmp_path, lines(*({"id": i, "label": "ab"[i % 2]} for i in range(3))), "gold"), only_gold=True)
-    assert "1 items have another gold label" in join(left, left, gold).notes["gold"]
+    assert "for 1 of 3 items (1)" in join(left, left, gold).notes["gold"]
     assert "gold" not in join(left, left, replace(gold, gold=["a"] * 3)).notes
 
 

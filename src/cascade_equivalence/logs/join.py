@@ -70,7 +70,11 @@ def join(left: Predictions, right: Predictions, gold: Predictions | None = None)
     seen: set[str | None] = {*a, *b, *(golds or ())}
     labels = tuple(sorted(x for x in seen if x is not None))
     code: dict[str | None, int] = {x: n for n, x in enumerate(labels)} | {None: -1}
-    notes = {f"unmatched_{k}": f"{len(v)} ids not compared: {named(v)}" for k, v in unmatched.items() if v}
+    notes = {
+        f"unmatched_{k}": f"{len(v)} id{'' if len(v) == 1 else 's'} not compared: {named(v)}"
+        for k, v in unmatched.items()
+        if v
+    }
     for side, file in (("left", left), ("right", right), ("gold_file", gold)):
         if file is not None and file.notes:
             notes[side] = "; ".join(file.notes)
@@ -215,8 +219,8 @@ def _overruled(
     if not differ:
         return {}
     return {
-        "gold": f"{len(differ)} items have another gold label in the files than in {path}, which counts "
-        f"({named(differ)}): are they the same items?"
+        "gold": f"the files have other gold labels than {path} for {len(differ)} of {len(ids)} items "
+        f"({named(differ)}); those of {path} count; are they the same items?"
     }
 
 

@@ -105,7 +105,7 @@ class Tally:
     def words(self) -> str:
         """One line for the run's end."""
         parts = [f"{self.endpoint.name}: {self.requests} requests"]
-        parts += [f"{self.again} repeats"] if self.again else []
+        parts += [f"{self.again} of them asked again after a fault"] if self.again else []
         parts += [f"{self.refused} refused"] if self.refused else []
         parts += [f"no audio tokens counted in {self.deaf} answers to sound"] if self.deaf else []
         parts += [f"about ${self.cost:.2f}"] if self.endpoint.prices else []
