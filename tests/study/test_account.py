@@ -110,6 +110,17 @@ def test_a_key_that_a_study_cannot_do_without_is_missing(tmp_path: Path) -> None
     assert account_of(study, tmp_path, replace(STRONG, keys=frozenset({"A_KEY"}))).missing == found.missing[1:]
 
 
+def test_the_time_of_an_arm_has_its_checks() -> None:
+    """Of the preset: 40 trials heard five ways, 40 repeated twice, 73 alone; the gold arm hears nothing."""
+    sizes: dict[str, Any] = {"tasks": ["topic"], "conditions": ["clean"], "limit": 60}
+    none = {"hearing": 0, "repeats": 0, "latency": 0}
+    with_checks, without = account("pocket", **sizes), account("pocket", **sizes, checks=none)
+    for name, asked, alone in (("cascade-s", 40 * 5 + 40 * 2, 73), ("gold", 40 + 24, 0)):
+        more, bare = (next(arm for arm in one.arms if arm.arm == name) for one in (with_checks, without))
+        assert more.seconds and bare.seconds and bare.trials == 60
+        assert more.seconds / bare.seconds == pytest.approx((60 + asked + alone) / (60 + alone))
+
+
 def test_what_is_there_is_not_fetched() -> None:
     cached = replace(STRONG, token=False, hub=frozenset(f"models--{name.replace('/', '--')}" for name in HUB_MODELS))
     found = account("paper-ultravox", cached)

@@ -96,4 +96,5 @@ def in_words(expected: Sequence[Expected]) -> str:
         kind = one.stage.partition(":")[0]
         kinds[kind] = kinds.get(kind, 0) + one.pieces
     counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
-    return f"to do: {counts}; about {duration(sum(one.seconds for one in expected))} (a guess until it is timed)"
+    time = duration(sum(one.seconds for one in expected))
+    return f"to do, with the checks: {counts}; about {time} (a guess until it is timed)"

@@ -61,7 +61,8 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class ArmCost:
-    """trials: (item, condition) pairs. seconds: at the stated rate (None: a model of unknown size, or an endpoint)."""
+    """trials: (item, condition) pairs. seconds: with the checks, at the stated rate (None: a size or an endpoint's time
+    that is not known)."""
 
     arm: str
     trials: int
@@ -284,7 +285,8 @@ def _arm(
     llm = arm.llm if isinstance(arm.llm, str) else study.speech_llm_of(arm.llm) if arm.llm else arm.speech_llm
     sizes = [_parameters(study, one) for one in (arm.asr, llm) if one is not None]
     rate = SECONDS_PER_BILLION["accelerator" if machine.accelerator else "cpu"]
-    seconds = None if outside(study, arm) else _sum(sizes, trials * rate)
+    asked = trials + study.checks.questions(trials, hears=arm.transcript is None, single=arm.latency)
+    seconds = None if outside(study, arm) else _sum(sizes, asked * rate)
     return ArmCost(name, trials, seconds)
 
 
@@ -391,7 +393,10 @@ def _room(study: Study, downloads: Sequence[Download], loaded: Sequence[Loaded],
 def _notes(study: Study, machine: Machine) -> list[str]:
     rate = SECONDS_PER_BILLION["accelerator" if machine.accelerator else "cpu"]
     measured = "assumed, not measured" if machine.accelerator else "of two server cores"
-    told = [f"times at {rate:g} s a trial and billion parameters ({measured}); speech at {SPEED:g} times real time"]
+    told = [
+        f"times with the checks, at {rate:g} s for each trial and billion parameters ({measured}); texts are spoken at "
+        f"{SPEED:g} times real time"
+    ]
     if study.babble is None and any("babble@" in c for c in study.conditions):
         told.append("babble: the shipped talkers; babble: <folder>/musan/speech takes MUSAN's")
     if any(isinstance(study.models[name], EndpointSpec) for arm in study.arms.values() for name in outside(study, arm)):

@@ -202,6 +202,12 @@ class Checks(Strict):
     repeats: int = Field(default=60, ge=0)
     latency: int = Field(default=24, ge=0)
 
+    def questions(self, trials: int, *, hears: bool, single: int | None) -> int:
+        """How often they ask an arm of so many trials, about: five stimuli of a hearing check, two nuisances (one of an
+        arm that hears nothing), and single requests (of the arm's own number, if it has one)."""
+        heard = 5 * min(self.hearing, trials) if hears else 0
+        return heard + min(self.repeats, trials) * (2 if hears else 1) + (self.latency if single is None else single)
+
 
 class Pairs(Strict):
     """Comparisons one by one."""
