@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from .blocks import ROOT, of
+from cascade_equivalence.audio.condition import FORMS
+
+from .blocks import ROOT, TEXTS, of
+
+
+def test_every_condition_is_described() -> None:
+    page = " ".join(re.findall(r"`([^`]+)`", TEXTS["docs/conditions.md"]))
+    names = {f"{form.name}:{form.kind}" if form.kind not in (None, "path") else form.name for form in FORMS}
+    assert {name for name in names if not re.search(rf"(?<![\w:]){re.escape(name)}(?![\w-])", page)} == set()
 
 
 def test_the_patch_applies_and_its_test_passes(tmp_path: Path) -> None:
