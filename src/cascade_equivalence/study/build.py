@@ -282,7 +282,10 @@ class _Builder:
             if name in self.study.models:
                 raise
             known = ", ".join([*self.study.models, *self.own])
-            raise ModelError(f"speech_llm '{name}' is not among the study's models ({known}); {error}") from None
+            raise ModelError(
+                f"speech_llm '{name}' is not among the study's models ({known}); {error}; a Python object is given "
+                f"to run_study(…, own={{'{name}': …}})"
+            ) from None
         from cascade_equivalence.systems.speech.loading import (
             check_layout,
             encoder_of,
