@@ -183,6 +183,10 @@ def test_the_cheapest_not_worse_is_advised_and_where_none_is_the_open_ones_are_n
     tiny = head(replace(run, columns=tuple(replace(column, n=12) for column in run.columns)))
     assert tiny.build and not [row.arm for row in tiny.build.rows if row.pick]
     assert tiny.build.advice == ("No recommendation: 12 items are too few (at least 20).",)
+    idle = head(planted(tmp_path / "idle", lambda arm, i: i % 4, 400))
+    assert idle.build and not [row.arm for row in idle.build.rows if row.pick]
+    (advice,) = idle.build.advice
+    assert "is right on 25.0 %, not shown to beat chance (25.0 %)" in advice.replace("\N{NO-BREAK SPACE}", " ")
     assert "no cheaper one is shown to be within 3 points of it: w (" in few.build.advice[0].replace(
         "\N{NO-BREAK SPACE}", " "
     )

@@ -194,15 +194,16 @@ def _gold_arm(group: Group, cells: list[Cell]) -> GoldArm | None:
     n = sum(cell.n for cell in cells)
     if not n or not all(task.has_gold for task in group.tasks):
         return None
-    closed = [task for task in group.tasks if not task.open]
+    chance, majority = knowing_nothing(group.tasks)
+    return GoldArm(sum(int(cell.correct.sum()) for cell in cells), n, chance, majority)
+
+
+def knowing_nothing(tasks: Sequence[TaskRecord]) -> tuple[float, float]:
+    """Accuracy by chance, and of always giving the most frequent label, over the items of the closed tasks; else 0."""
+    closed = [task for task in tasks if not task.open]
     sizes = [len(task.items) for task in closed]
 
     def weigh(values: list[float]) -> float:
         return float(np.average(values, weights=sizes)) if values else 0.0
 
-    return GoldArm(
-        correct=sum(int(cell.correct.sum()) for cell in cells),
-        n=n,
-        chance=weigh([task.chance or 0.0 for task in closed]),
-        majority=weigh([task.majority or 0.0 for task in closed]),
-    )
+    return weigh([task.chance or 0.0 for task in closed]), weigh([task.majority or 0.0 for task in closed])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cascade_equivalence.agreement import Interval
 from cascade_equivalence.agreement.choice import Choice
+from cascade_equivalence.agreement.gold_arm import GoldArm
 from cascade_equivalence.agreement.verdict import FEWEST_UNITS
 from cascade_equivalence.report import numbers
 from cascade_equivalence.report.arms import describe_short, ordered
@@ -11,6 +12,7 @@ from cascade_equivalence.report.head.parts import Build, Row
 from cascade_equivalence.report.head.words import GLUE, condition_words
 from cascade_equivalence.study.arms import Arm
 from cascade_equivalence.study.choices import Column
+from cascade_equivalence.study.comparisons import knowing_nothing
 from cascade_equivalence.study.latency import FOR_P95, Cost
 from cascade_equivalence.study.results import POOLED, Results
 
@@ -21,7 +23,7 @@ def build(results: Results) -> Build | None:
         return None
     clean, noise = results.columns[0], results.columns[1] if len(results.columns) > 1 else None
     costs = {cost.arm: cost for cost in results.costs}
-    pick = clean.choice.pick if clean.choice and clean.n >= FEWEST_UNITS else None
+    pick = clean.choice.pick if clean.choice and _withheld(results, clean) is None else None
     there = [arm for arm in ordered(results) if any(column.accuracy(arm.name) for column in results.columns)]
     ranked = sorted(
         there,
@@ -121,16 +123,18 @@ def _advice(results: Results, clean: Column, noise: Column | None) -> tuple[str,
         return ("No recommendation yet: not all planned trials are done.",)
     found = []
     first = clean.choice
-    if clean.n < FEWEST_UNITS:
-        few = numbers.plural(clean.n, "item")
-        return (f"No recommendation: {few} are too few (at least {FEWEST_UNITS}).",)
+    if first is not None and (why := _withheld(results, clean)) is not None:
+        return (f"No recommendation: {why}.",)
     if first is not None:
         found.append(f"For {condition_words(clean.condition)}, build {first.pick}: {_reason(first)}.")
     if noise is not None and noise.choice is not None:
         where = condition_words(noise.condition) + (
             f" ({', '.join(noise.tasks)})" if noise.tasks != clean.tasks else ""
         )
-        if first is not None and (noise.choice.pick, noise.choice.why, noise.choice.open) == (
+        why = _withheld(results, noise)
+        if why is not None:
+            found.append(f"In {where} no recommendation: {why}.")
+        elif first is not None and (noise.choice.pick, noise.choice.why, noise.choice.open) == (
             first.pick,
             first.why,
             first.open,
@@ -140,6 +144,24 @@ def _advice(results: Results, clean: Column, noise: Column | None) -> tuple[str,
             same = " too" if first is not None and noise.choice.pick == first.pick else ""
             found.append(f"In {where}, build {noise.choice.pick}{same}: {_reason(noise.choice)}.")
     return tuple(found) or ("No recommendation: there is only one system.",)
+
+
+def _withheld(results: Results, column: Column) -> str | None:
+    """Why nothing is recommended: too few items, or the best system is not shown to know more than nothing."""
+    if column.n < FEWEST_UNITS:
+        return f"{numbers.plural(column.n, 'item')} are too few (at least {FEWEST_UNITS})"
+    best = column.choice.best if column.choice else None
+    share = column.accuracy(best) if best else None
+    if best is None or share is None or share.value is None:
+        return None
+    chance, majority = knowing_nothing([task for task in results.tasks if task.name in column.tasks])
+    if GoldArm(round(share.value * column.n), column.n, chance, majority).measures:
+        return None
+    nothing = max((chance, "chance"), (majority, "always giving the most frequent label"))
+    return (
+        f"{best}, the most accurate, is right on {numbers.percent(share.value)}{GLUE}%, not shown to beat "
+        f"{nothing[1]} ({numbers.percent(nothing[0])}{GLUE}%)"
+    )
 
 
 def _reason(choice: Choice) -> str:
