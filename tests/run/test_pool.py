@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -166,3 +168,17 @@ def test_planted_speech_llms_can_be_sent_and_one_made_by_a_closure_is_named() ->
         assert pickled(plan_of(own), doing.sleep)
     with pytest.raises(UsageError, match=r"speech LLM 'own'.*executor: here"):
         pickled(plan_of(disguised("llm", lambda: whisper())), doing.sleep)
+
+
+def test_a_script_that_starts_a_study_when_it_is_imported_is_told(tmp_path: Path) -> None:
+    """A spawned worker imports the script, which would start the study again."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import cascade_equivalence as ceq\n"
+        "study = {'extends': 'pocket', 'executor': {'workers': 2}}\n"
+        "ceq.run_study(study, 'run', limit=1, tasks=['topic'], arms=['cascade-w'])\n"
+    )
+    ran = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "while a worker process imports this script" in ran.stderr
+    assert "before it began; a script starts a study under if __name__ == '__main__': alone" in ran.stderr

@@ -44,6 +44,7 @@ class Processes:
         self._parcels = {device: pickled(placed(plan, device), does) for device in dict.fromkeys(devices)}
         self._devices = tuple(devices)
         self._started: dict[int, _Worker] = {}
+        self._heard: set[int] = set()
 
     @property
     def names(self) -> Sequence[str]:
@@ -106,7 +107,8 @@ class Processes:
             started.process.join(5)
             started.connection.close()
             del self._started[worker]
-            return Lost(worker, _ended(started.process.exitcode))
+            return Lost(worker, _ended(started.process.exitcode, began=worker in self._heard))
+        self._heard.add(worker)
         match said:
             case str():
                 self._say(f"{self.names[worker]}: {said}")
@@ -159,7 +161,9 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _ended(status: int | None) -> str:
+def _ended(status: int | None, began: bool) -> str:
+    if status == 1 and not began:
+        return "exit status 1 before it began; a script starts a study under if __name__ == '__main__': alone"
     if status is not None and status < 0:
         return f"killed by signal {-status}" + (", as the system does where memory runs out" if status == -9 else "")
     return f"exit status {status}"

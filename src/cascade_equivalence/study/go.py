@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cascade_equivalence.errors import UsageError
 from cascade_equivalence.run.execute import execute
 from cascade_equivalence.run.missing import Missing, missing_of
 from cascade_equivalence.run.progress import Reporter, Silent
@@ -75,9 +77,15 @@ def run_study(
     (`SpeechLLM.hearing`), by the name that arms give as `speech_llm`. limit, arms, tasks: narrow the study, as
     `ceq run` does: a limit also makes the checks smaller and leaves out analyses of the inside. base: where relative
     paths start (default: the study file's directory, else the current one). replace: `out` may hold another study.
-    reporter: where progress goes (default: nowhere). Raises the errors of `errors.py`, each with its cure; what was
+    reporter: where progress goes (default: nowhere). In a script, call it under `if __name__ == "__main__":`, since the
+    worker processes of a large study import the script. Raises the errors of `errors.py`, each with its cure; what was
     done before stays, and the same call goes on from there.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UsageError(
+            "run_study was called while a worker process imports this script; put the call under "
+            "if __name__ == '__main__':"
+        )
     study, start = (source, Path.cwd()) if isinstance(source, Study) else load_study(source)
     if limit is not None:
         study = study.model_copy(update={"limit": limit})
