@@ -38,9 +38,9 @@ def _size(results: Results) -> list[str]:
     undecided = sum(v.name == "undecided" for v in said)
     return [
         f"Size: the comparisons rest on {numbers.listed(sorted({str(n) for n in sizes}, key=int))} items. "
-        f"For ±3 points the accuracy part of the rule needs {NEEDED}; with fewer, “undecided” is the expected answer, "
-        f"and it is not a finding of equality. Here {undecided} of "
-        f"{numbers.plural(len(said), 'verdict')} are undecided at {margin}."
+        f"For ±3 points the accuracy part of the rule needs {NEEDED}; with fewer, “cannot tell yet” is the expected "
+        f"answer, and it is not a finding of equality. Here {undecided} of "
+        f"{numbers.plural(len(said), 'verdict')} {'is' if undecided == 1 else 'are'} open at {margin}."
     ]
 
 
@@ -61,8 +61,8 @@ def _arms(results: Results) -> list[str]:
 def _speech(results: Results) -> list[str]:
     count = sum(c.verdict is not None and c.verdict.family is not None for c in results.comparisons)
     found = [
-        f"Family: {numbers.plural(count, 'primary verdict')} adjusted for their number (Benjamini–Hochberg); "
-        "all others are exploratory and unadjusted."
+        f"Family: {numbers.plural(count, 'primary verdict')}{numbers.adjusted(count)}; all others are exploratory and "
+        "unadjusted."
     ]
     if flattered := flattery(results):
         found.append(f"Shared encoder: {' '.join(flattered)}")

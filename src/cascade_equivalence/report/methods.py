@@ -151,10 +151,8 @@ def _family(results: Results) -> str:
         for c in primary
     ]
     rest = f"; {numbers.plural(others, 'other')} exploratory and unadjusted" if others else ""
-    return (
-        f"Primary: {'; '.join(pairs)}. {numbers.capital(numbers.plural(len(primary), 'primary verdict'))} adjusted for "
-        f"their number (Benjamini–Hochberg){rest}."
-    )
+    count = numbers.plural(len(primary), "primary verdict")
+    return f"Primary: {'; '.join(pairs)}. {numbers.capital(count)}{numbers.adjusted(len(primary))}{rest}."
 
 
 def _software(results: Results) -> str:

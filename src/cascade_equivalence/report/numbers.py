@@ -96,6 +96,11 @@ def plural(n: int, noun: str) -> str:
     return f"{grouped(n)} {noun}{'' if n == 1 else 's'}"
 
 
+def adjusted(n: int) -> str:
+    """What stands behind the number of primary verdicts: one alone has nothing to be adjusted for."""
+    return "" if n == 1 else " adjusted for their number (Benjamini–Hochberg)"
+
+
 def grouped(n: int) -> str:
     """A whole number with its thousands set apart."""
     return f"{n:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

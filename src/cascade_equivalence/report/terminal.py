@@ -177,7 +177,7 @@ def _comparisons(results: Results) -> Iterator[Table | Text]:
         yield plain("*: decided on its own, but not once adjusted for the number of primary pairs", "dim")
     if primary := sum(c.verdict is not None and c.verdict.family is not None for c in results.comparisons):
         yield plain(
-            f"{numbers.plural(primary, 'primary verdict')} adjusted for their number (BH); others are not", "dim"
+            f"{numbers.plural(primary, 'primary verdict')}{numbers.adjusted(primary)}; others are exploratory", "dim"
         )
     for sentence in flattery(results):
         yield plain(sentence, "dim")

@@ -57,7 +57,7 @@ def _rows(head: Head, width: int) -> list[Text]:
     tops = {card.against: card for card in reversed(head.cards) if card.ceiling is not None}
     build = head.build
     noisy = build.noise_title is not None
-    titles = ["system", "right", *(["in noise"] if noisy else []), "vs its cascade, points", "same answers", "P50"]
+    titles = ["system", "right", *(["in noise"] if noisy else []), "vs its cascade, points", "answers", "P50"]
     table = [
         [
             row.arm if row.system else "true text",

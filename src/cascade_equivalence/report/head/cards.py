@@ -83,7 +83,7 @@ def _accuracy(d: Interval) -> str:
     if d.value is None or d.low is None or d.high is None:
         return "Accuracy: not known"
     value, low, high = d.value, d.low, d.high
-    size = "the same" if round(1000 * value) == 0 else f"{_size(value)}{GLUE}points {_side(value)}"
+    size = "no difference seen" if round(1000 * value) == 0 else f"{_size(value)}{GLUE}points {_side(value)}"
     if (low < 0) == (high < 0):
         near, far = sorted((low, high), key=abs)
         limits = f"{_size(near)} to {_size(far)} {_side(value)}"
@@ -103,8 +103,8 @@ def _side(share: float) -> str:
 def _answers(comparison: Comparison) -> str:
     said, kappa = comparison.verdict, comparison.pair.kappa
     if kappa.value is None:
-        return f"Same answers: κ is not defined, {comparison.pair.notes.get('kappa', '')}".rstrip(", ")
-    text = f"Same answers: κ{GLUE}{numbers.coefficient(kappa.value)} ({numbers.limits(kappa)})"
+        return f"Answers: κ is not defined, {comparison.pair.notes.get('kappa', '')}".rstrip(", ")
+    text = f"Answers: κ{GLUE}{numbers.coefficient(kappa.value)} ({numbers.limits(kappa)})"
     part = said.answers if said else None
     if comparison.reference is None or part is None:
         return f"{text}; not judged, as there is no second cascade on this LLM to say how high κ can be"
