@@ -99,6 +99,20 @@ def test_one_in_ten_of_a_label_is_kept_out_whatever_the_order(tmp_path: Path) ->
     assert len(task.calibration) == 4
 
 
+def test_labels_of_few_recordings_have_an_example_and_a_calibration_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seven of one label and nine of another; with three of one nothing is kept out, and that is said."""
+    rows = shipped(tmp_path / "calls", 2)
+    for place, counts in enumerate(((7, 9), (3, 9))):
+        many = [row | {"id": f"{row['label']} {k}"} for row, n in zip(rows, counts, strict=True) for k in range(n)]
+        out = tmp_path / str(place)
+        assert run("init", tmp_path / "calls", "--csv", table(tmp_path / "l.csv", many), "--out", out) == 0
+        held = [(row["label"], row["split"]) for row in manifest(out) if row.get("split")]
+        assert sorted(held) == (sorted((r["label"], s) for r in rows for s in ("dev", "shot")) if place == 0 else [])
+        assert ("no calibration" in capsys.readouterr().out) == (place == 1)
+
+
 def test_each_way_to_name_a_speech_llm_is_a_model(tmp_path: Path) -> None:
     """The comments of the study, taken at their word."""
     rows = shipped(tmp_path / "calls", 4)

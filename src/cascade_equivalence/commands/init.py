@@ -23,15 +23,17 @@ The CSV file has a row of headings. Columns:
   speaker, group          optional; group: recordings that belong together (a call), for the intervals
   split                   optional: test, shot (an example in the prompt) or dev (for calibration)
 
-With text and without split, one in ten recordings of each label (at most 5) is kept out of the test: the first is shown
-as an example, the others set the calibration. Texts of the rows of split shot and dev alone are enough for these two.
-Nothing is overwritten."""
+With text and without split, one in ten recordings of each label (2 to 5; none where a label has under 4) is kept out of
+the test: the first is shown as an example, the others set the calibration. Texts of the rows of split shot and dev
+alone are enough for these two. Nothing is overwritten."""
 
 FILE = ("file", "path", "audio")
 OPTIONAL = ("text", "id", "speaker", "group", "split")
 MOST_NAMED = 5
-HELD_OUT = 5
-"""Recordings of a label that are kept out of the test at most."""
+HELD_OUT = (2, 5)
+"""Recordings of a label that are kept out of the test, at least and at most: an example, and one for calibration."""
+FEWEST = 4
+"""Of each label, for any to be kept out: examples of some labels alone would speak for these."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -175,10 +177,16 @@ def _split(rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
     if "text" not in rows[0]:
         return rows
+    by_label: dict[str, list[str]] = {}
+    for row in rows:
+        by_label.setdefault(row["label"], []).append(row["id"])
+    if min(map(len, by_label.values())) < FEWEST:
+        return rows
     split: dict[str, str] = {}
-    for label in {row["label"] for row in rows}:
-        ids = sorted((r["id"] for r in rows if r["label"] == label), key=lambda i: hashlib.sha256(i.encode()).digest())
-        held = ids[: min(len(ids) // 10, HELD_OUT)]
+    least, most = HELD_OUT
+    for ids in by_label.values():
+        ids.sort(key=lambda one: hashlib.sha256(one.encode()).digest())
+        held = ids[: min(max(len(ids) // 10, least), most)]
         split |= {one: "dev" if place else "shot" for place, one in enumerate(held)}
     return [row | {"split": split[row["id"]]} if row["id"] in split else row for row in rows]
 
@@ -202,6 +210,11 @@ def _summary(rows: Sequence[Mapping[str, str]], manifest: Path, study: Path) -> 
         lines.append(
             "no column 'text': no gold arm, no word errors, no examples in the prompt, and label scores are not "
             "calibrated, so one label may win whatever is heard; texts of a few rows of split shot and dev prevent that"
+        )
+    elif not held:
+        lines.append(
+            f"under {FEWEST} recordings of a label: no examples in the prompt and no calibration; a column 'split' may "
+            "say which recordings give these"
         )
     elif "text" not in tested[0]:
         lines.append("no texts of what is tested: no gold arm and no word errors")
