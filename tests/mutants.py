@@ -31,8 +31,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "agreement.kappa": (f"{AGREEMENT}/test_kappa.py", f"{AGREEMENT}/test_pair.py"),
     "agreement.paired": (f"{AGREEMENT}/test_paired.py",),
     "agreement.interval": (f"{AGREEMENT}/test_interval.py", f"{AGREEMENT}/test_kappa.py"),
-    "agreement.parts": (f"{AGREEMENT}/test_verdict.py",),
-    "agreement.verdict": (f"{AGREEMENT}/test_verdict.py",),
+    "agreement.parts": (f"{AGREEMENT}/test_parts.py", f"{AGREEMENT}/test_verdict.py"),
+    "agreement.verdict": (f"{AGREEMENT}/test_parts.py", f"{AGREEMENT}/test_verdict.py"),
     "tasks.parsing": ("tests/tasks/test_parsing.py",),
     "reading.answers": ("tests/reading/test_answers.py", "tests/tasks/test_parsing.py"),
 }

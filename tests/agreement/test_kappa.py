@@ -147,3 +147,42 @@ def test_wilson_limits_at_the_edges() -> None:
     low, high = wilson_limits(0.25, 0.5, 1.0)
     assert 0 < low < 0.25 < high < 1
     assert wilson_limits(0.25, 40, 0.0) == pytest.approx((0.25, 0.25))
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=12))
+def test_a_correlation_is_one_at_most(values: list[float]) -> None:
+    x = np.array(values)
+    assert abs(correlation(x, x)) <= 1.0 and abs(correlation(x, -3.7 * x)) <= 1.0
+
+
+def test_two_kappas_of_other_items_are_uncorrelated() -> None:
+    first, second = KappaEstimate(0.2, 0.5, 100.0), KappaEstimate(0.3, 0.6, 80.0)
+    assert KappaGap(first, second).limits(1.6) == KappaGap(first, second, 0.0).limits(1.6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30))
+def test_marginals_are_shares(pairs: list[tuple[int, int]]) -> None:
+    left, right = np.array(pairs).T
+    found, mirrored = marginals(left, right, 3), marginals(right, left, 3)
+    assert found == mirrored
+    for share in (found.disagreement, found.expected_disagreement, found.prevalence_index, found.bias_index):
+        assert 0 <= share <= 1
+    constant = len(set(left)) == len(set(right)) == 1 and left[0] == right[0]
+    assert (found.expected_disagreement == 0) == constant and (found.kappa is None) == constant
+    if found.kappa is not None:
+        assert found.kappa <= found.kappa_max + 1e-12 <= 1 + 2e-12
+
+
+def test_strata_of_a_single_label_do_not_make_chance_certain() -> None:
+    """One task where both always say the same, another where they do not: chance is that of the second alone."""
+    left, right = np.array([0, 0, 0, 0, 1, 1, 2, 2]), np.array([0, 0, 0, 0, 1, 2, 2, 1])
+    where = np.repeat([0, 1], 4)
+    found = marginals(left, right, 3, where)
+    assert found.expected_disagreement == pytest.approx(0.25) and found.kappa == pytest.approx(1 - 0.25 / 0.25)
+    assert found.prevalence_index == pytest.approx(0.5)  # 1 and 0, in equal parts
+    every = marginals(left[:4], right[:4], 3, where[:4])
+    assert every.kappa is None and every.kappa_max is None
+
+
+def test_an_interval_in_json() -> None:
+    assert Interval(0.5, 0.25, None).to_json() == {"value": 0.5, "low": 0.25, "high": None}

@@ -8,7 +8,8 @@ from scipy import optimize, stats
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
 from cascade_equivalence.agreement import mcnemar, newcombe, tango, tost
-from cascade_equivalence.agreement.paired import design_effect, tango_variance, tango_z
+from cascade_equivalence.agreement.interval import wilson_limits
+from cascade_equivalence.agreement.paired import _solve, design_effect, tango_limits, tango_variance, tango_z
 
 counts = st.integers(0, 200)
 
@@ -152,3 +153,118 @@ def test_design_effect_of_copied_items_is_their_number():
     effect = design_effect(copies, np.repeat(np.arange(400), 5), 0.0)
     assert effect == pytest.approx(5 * 400 / 399)
     assert design_effect(values, np.arange(400), 0.0) == pytest.approx(400 / 399)
+
+
+def test_nothing_discordant_is_no_evidence_of_any_kind():
+    none = mcnemar(0, 0)
+    assert (none.p, none.p_exact, none.p_mid, none.chi2, none.method) == (1.0, 1.0, 1.0, None, "exact")
+    assert none.to_json() == {
+        "b": 0, "c": 0, "p": 1.0, "p_exact": 1.0, "p_mid": 1.0, "chi2": None, "method": "exact",
+    }  # fmt: skip
+    for b, c in ((-1, 2), (2, -1)):
+        with pytest.raises(ValueError, match="negative"):
+            mcnemar(b, c)
+
+
+@given(counts, counts)
+def test_p_values_are_probabilities_and_symmetric(b, c):
+    one, other = mcnemar(b, c), mcnemar(c, b)
+    assert (one.p, one.p_exact, one.p_mid, one.chi2) == (other.p, other.p_exact, other.p_mid, other.chi2)
+    assert 0 <= one.p_mid <= one.p_exact <= 1 and 0 <= one.p <= 1
+
+
+def test_the_variance_vanishes_where_nothing_can_vary():
+    assert tango_variance(0.0, 0.0, 0.0) == 0.0
+    assert tango_variance(1.0, 0.0, 1.0) == pytest.approx(0.0, abs=1e-15)
+    assert tango_variance(0.0, 1.0, -1.0) == pytest.approx(0.0, abs=1e-15)
+    assert tango_z(0, 0, 50, 0.0) == 0.0
+    assert tango_z(0, 0, 50, 1.0) == -math.inf
+    assert tango_z(50, 0, 50, 1.0) == 0.0
+
+
+@given(counts, counts, st.integers(1, 400))
+def test_limits_at_no_confidence_are_the_estimate(b, c, rest):
+    n = b + c + rest
+    assert tango_limits(b, c, n, 0.0) == ((b - c) / n, (b - c) / n)
+
+
+@given(counts, counts, st.integers(1, 400), st.floats(0.1, 4))
+def test_wider_confidence_gives_wider_limits(b, c, rest, z):
+    n = b + c + rest
+    low, high = tango_limits(b, c, n, z)
+    wide_low, wide_high = tango_limits(b, c, n, z + 0.2)
+    assert wide_low <= low + 1e-9 and high <= wide_high + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("b", "c", "n", "z"), [(12, 5, 100, 1.96), (0, 0, 300, 1.96), (200, 3, 220, 2.6), (9, 9, 18, 0.3)]
+)
+def test_false_position_finds_the_limits_in_few_steps(b, c, n, z):
+    """Superlinear: some ten evaluations, not the hundred that the loop allows."""
+    asked = []
+
+    def statistic(d):
+        asked.append(d)
+        return tango_z(b, c, n, d) - z
+
+    low = _solve(statistic, -1.0, (b - c) / n)
+    assert len(asked) < 40
+    if -1 < low < (b - c) / n:
+        assert tango_z(b, c, n, low) == pytest.approx(z, abs=1e-6)
+
+
+@pytest.mark.parametrize("root", [-0.999, -0.5, 0.0, 0.3, 0.97])
+@pytest.mark.parametrize("power", [1, 3])
+def test_the_zero_of_a_decreasing_function(root, power):
+    assert _solve(lambda x: (root - x) ** power, -1.0, 1.0) == pytest.approx(root, abs=1e-4 if power == 3 else 1e-12)
+    assert _solve(lambda x: -1.0 - x, 0.0, 1.0) == 0.0
+    assert _solve(lambda x: 2.0 - x, 0.0, 1.0) == 1.0
+
+
+def test_what_an_equivalence_test_says_of_itself():
+    test = tost(12, 5, 400, 0.05)
+    assert test.interval.value == 7 / 400
+    assert test.to_json() == {
+        "margin": 0.05, "p": test.p, "passed": test.passed,
+        "interval": {"value": 7 / 400, "low": test.interval.low, "high": test.interval.high},
+    }  # fmt: skip
+    above, below = tango_z(12, 5, 400, 0.05), tango_z(12, 5, 400, -0.05)
+    assert test.p == pytest.approx(max(stats.norm.sf(below), stats.norm.cdf(above)))
+    assert test.p_better == pytest.approx(stats.norm.sf(above)) and test.p_not_better == pytest.approx(
+        1 - test.p_better
+    )
+    assert test.p_worse == pytest.approx(stats.norm.cdf(below))
+    assert test.passed and not tost(12, 5, 400, 0.05, alpha=test.p * 0.99).passed
+    assert tost(12, 5, 400, 0.05, alpha=test.p).passed
+    few = tost(12, 5, 400, 0.05, clusters=10)
+    assert few.p == pytest.approx(max(stats.t.sf(below, 9), stats.t.cdf(above, 9)))
+    assert few.interval.low < test.interval.low and few.interval.high > test.interval.high
+    nothing = tost(0, 0, 0)
+    assert (nothing.p, nothing.passed, nothing.p_better, nothing.p_worse, nothing.p_not_better) == (1, False, 1, 1, 1)
+    for margin in (0.0, 1.0, -0.1):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            tost(1, 1, 10, margin)
+
+
+def test_newcombe_at_its_edges():
+    assert newcombe(0, 0, 0, 0).value is None
+    same = newcombe(50, 0, 0, 50)
+    assert same.value == 0.0 and same.low == pytest.approx(-same.high)
+    assert newcombe(0, 30, 0, 0).high == 1.0 and newcombe(0, 0, 30, 0).low == -1.0
+    one, other = newcombe(40, 12, 5, 20), newcombe(40, 5, 12, 20)
+    assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
+    # Newcombe (1998), Table II, method 10: 40 20 0 40 and the like, from the formula with φ uncorrected where negative.
+    left, right, n = 52 / 77, 45 / 77, 77
+    (l1, _), (_, u2) = (wilson_limits(share, n, stats.norm.ppf(0.975)) for share in (left, right))
+    phi = max(40 * 20 - 12 * 5 - n / 2, 0) / math.sqrt(52 * 25 * 45 * 32)
+    down = math.sqrt((left - l1) ** 2 - 2 * phi * (left - l1) * (u2 - right) + (u2 - right) ** 2)
+    assert one.low == pytest.approx(left - right - down)
+
+
+def test_clusters_without_variance_inflate_nothing():
+    assert design_effect(np.zeros(6), np.arange(6) % 2, 0.0) == 1.0
+    assert design_effect(np.array([1.0, -1.0, 2.0]), np.zeros(3, dtype=int), 0.0) == 1.0
+    # Values that cancel within each cluster would deflate; the effect stays at 1.
+    assert design_effect(np.array([1.0, -1.0, 1.0, -1.0]), np.array([0, 0, 1, 1]), 0.0) == 1.0
+    # Two clusters of like values: sums ±2 of four residuals ±1, times G / (G − 1).
+    assert design_effect(np.array([1.0, 1.0, -1.0, -1.0]), np.array([0, 0, 1, 1]), 0.0) == pytest.approx(8 / 4 * 2)

@@ -28,8 +28,9 @@ KILLED = ("run", "report", "export", "pull", "model")
 class Campaign:
     """The undisturbed run, and what is tried on copies of it."""
 
-    def __init__(self, place: Path, seed: int) -> None:
+    def __init__(self, place: Path, seed: int, seconds: float = float("inf")) -> None:
         self.place, self.random = place, random.Random(seed)
+        self.ends = time.monotonic() + seconds
         self.said = place / "said.txt"
         self.study = small.write_study(place)
         self.faults: list[str] = []
@@ -74,12 +75,12 @@ class Campaign:
 
     def run(self, kills: int) -> str:
         chains, hit = 0, 0
-        while hit < kills:
+        while hit < kills and time.monotonic() < self.ends:
             out = self.place / f"rough{chains}"
             chains += 1
             before: dict[str, int] = {}
             for _ in range(5):
-                if hit == kills:
+                if hit == kills or time.monotonic() > self.ends:
                     break
                 process = start(self.running(out), self.said)
                 done, self.took = self.kill(process, 0.02, self.took)
@@ -234,8 +235,11 @@ class Campaign:
 
     def journal(self, times: int = 20) -> str:
         """Damage in the journal of a finished run: told, or the run ends as before."""
-        told = 0
+        told = tried = 0
         for _ in range(times):
+            if time.monotonic() > self.ends:
+                break
+            tried += 1
             out = self.place / "damaged"
             shutil.rmtree(out, ignore_errors=True)
             shutil.copytree(self.calm, out)
@@ -257,7 +261,7 @@ class Campaign:
             elif status == 0 and (different := small.difference(out, self.calm)):
                 self.fault(f"journal, {kind} at {at}: taken for whole, {different}")
             told += status == 1
-        return f"{times} damaged, {told} told, {times - told} as before"
+        return f"{tried} damaged, {told} told, {tried - told} as before"
 
     def clip(self) -> str:
         """A damaged clip is told with its file; deleted, it is made again."""
@@ -328,6 +332,7 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m tests.crash", description=__doc__)
     parser.add_argument("--kills", type=int, default=100, help="in all, over the commands that are killed")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="after these no more runs are begun")
     parser.add_argument("--parts", default=",".join(PARTS))
     args = parser.parse_args()
     parts = args.parts.split(",")
@@ -335,7 +340,7 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ceq-crash-") as name:
         os.environ |= {"CEQ_CACHE": f"{name}/cache", "HF_HUB_OFFLINE": "1", "HF_HOME": f"{name}/hub"}
-        campaign = Campaign(Path(name), args.seed)
+        campaign = Campaign(Path(name), args.seed, args.seconds)
         print(f"undisturbed: {campaign.took:.1f} s, seed {args.seed}", flush=True)
         for part in parts:
             does = getattr(campaign, part)

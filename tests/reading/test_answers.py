@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade_equivalence.reading.answers import stated_letter, stated_name
+from cascade_equivalence.reading.answers import boxed, from_json, stated_letter, stated_name, without_thought
 from cascade_equivalence.tasks.item import Choice
 from cascade_equivalence.tasks.parsing import INVALID, parse_label, parse_open
 
@@ -158,6 +158,82 @@ EMOTIONS = tuple(Choice(x, x) for x in ("neutral", "joy", "surprise", "anger", "
         (TOPICS, "Not World", INVALID),
         (TOPICS, "Answer: Business (not Sports)", "Business"),
         (TOPICS, "World\n\nThis is about business", "World"),
+        # What takes an answer away without a "not".
+        (ANIMALS, "The answer is anything but A", INVALID),
+        (FEELINGS, "This is anything but positive.", INVALID),
+        (FEELINGS, "It is far from positive.", INVALID),
+        (FEELINGS, "There is nothing negative about it.", INVALID),
+        (FEELINGS, "It lacks any positive tone", INVALID),
+        (FEELINGS, "It is free of negative remarks; neutral", "neutral"),
+        (FEELINGS, "un-positive", INVALID),
+        (FEELINGS, "no longer positive", INVALID),
+        (FEELINGS, "nothing but positive", "positive"),
+        (EMOTIONS, "joy, without anger", "joy"),
+        (EMOTIONS, "It is not at all sadness", INVALID),
+        (EMOTIONS, "not anger and fear", "fear"),
+        (EMOTIONS, "not only anger", "anger"),
+        (EMOTIONS, "I am not so sure: anger", "anger"),
+        # Taken back.
+        (ANIMALS, "The answer is B, no, C.", INVALID),
+        (ANIMALS, "B. Wait, it is C.", INVALID),
+        (ANIMALS, "B. Actually the answer is C.", "C"),
+        (ANIMALS, "The answer is B. No, not C.", "B"),
+        (ANIMALS, "The answer is B. Sorry, C is wrong.", "B"),
+        (ANIMALS, "B. Actually, B barks", "B"),
+        # Under a heading, with its reasons below or above.
+        (EMOTIONS, "Emotion: joy\nReason: no sadness or fear", "joy"),
+        (EMOTIONS, "The fear is mild, the anger plain.\nFinal emotion: **anger**", "anger"),
+        (EMOTIONS, "Not the emotion: joy\nThe anger is", INVALID),
+        (EMOTIONS, "Wrong emotion: joy\nanger or fear", INVALID),
+        (EMOTIONS, "anger, fear\nEmotion: something else", INVALID),
+        # A box with a letter and its text, or with two.
+        (ANIMALS, "$\\boxed{B. dog}$", "B"),
+        (ANIMALS, "\\boxed{(C) horse}", "C"),
+        (ANIMALS, "\\boxed{B. horse}", INVALID),
+        (ANIMALS, "\\boxed{A or B}", INVALID),
+        (ANIMALS, "B, so \\boxed{D}", INVALID),
+        (ANIMALS, "\\boxed{a dog or a cat}", INVALID),
+        # Options one after the other.
+        (ANIMALS, "A B", INVALID),
+        (ANIMALS, "Answer: A B", INVALID),
+        (ANIMALS, "A C", INVALID),
+        (ANIMALS, "C A B", INVALID),
+        (ANIMALS, "The answer is A, or B maybe", INVALID),
+        (ANIMALS, "The answer is A, B is a dog", "A"),
+        (ANIMALS, "The answer is A, B.", INVALID),
+        (ANIMALS, "The answer is B (dog), C are horses", "B"),
+        (ANIMALS, "The answer is B, C are possible", INVALID),
+        (ANIMALS, "The answer is B / C", INVALID),
+        # A letter with another letter's text.
+        (ANIMALS, "B. The horse", INVALID),
+        (ANIMALS, "The answer is B: a horse", INVALID),
+        (ANIMALS, "The answer is B: the dog\nhorse", "B"),
+        # Letters as an option stands, and as words.
+        (ANIMALS, "I choose (b) here", "B"),
+        (ANIMALS, "I choose b here", INVALID),
+        (ANIMALS, "It is C's turn", INVALID),
+        (ANIMALS, "It is 'C'.", "C"),
+        (ANIMALS, "(A) I think", "A"),
+        (ANIMALS, "I hear A, clearly", "A"),
+        (ANIMALS, "a b", INVALID),
+        (YES_NO, "no\nbecause I say so", "no"),
+        (YES_NO, "The answer is no one", INVALID),
+        (YES_NO, "I say no - really", "no"),
+        # Several lines: the last one that is an answer, unless the first one is another.
+        (FEELINGS, "negative words\nand yet positive ones\nneutral", "neutral"),
+        (FEELINGS, "neutral\npositive words, negative words\nneutral", "neutral"),
+        (FEELINGS, "neutral\npositive words\nnegative", INVALID),
+        (FEELINGS, "neutral\nwith positive and negative words", "neutral"),
+        (ANIMALS, "Is it B?", INVALID),
+        (ANIMALS, "The wrong choice is a cat. A dog", INVALID),
+        (ANIMALS, "The answer is B? The answer is C", "C"),
+        (ANIMALS, "The answer is C. The answer is B is wrong", "C"),
+        (ANIMALS, '[[[[["B"]]]]]', "B"),
+        (ANIMALS, '{"a": {"b": {"label": "C", "why": "A"}}}', "C"),
+        (ANIMALS, '{"answer": "A", "label": "B"}', INVALID),
+        (ANIMALS, '{"answer": true}', INVALID),
+        (ANIMALS, '"B"', "B"),
+        (ANIMALS, "[B]", "B"),
     ],
 )
 def test_what_is_stated_is_read(choices: tuple[Choice, ...], answer: str, expected: str) -> None:
@@ -189,6 +265,75 @@ def test_what_is_stated_is_read(choices: tuple[Choice, ...], answer: str, expect
 )
 def test_letters(said: str, expected: str | None) -> None:
     assert stated_letter(said) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("a <b> c", "a <b> c"),
+        ("a </think b", "a </think b"),
+        ("a <think b", "a <think b"),
+        ("<think>a</think>b<think>c</think>d", "bd"),
+        ("<THINKING>a</THINKING>b", "b"),
+        ("<think>a</reasoning>b", "b"),
+        ("a</think>b</think>c", "c"),
+        ("a<reflection>b\nc", "a"),
+        ("<thought>a\nb</thought>c", "c"),
+        ("plain", "plain"),
+    ],
+)
+def test_thinking_is_left_out(said: str, left: str) -> None:
+    assert without_thought(said) == left
+
+
+def test_the_last_box() -> None:
+    assert boxed("\\boxed{1} \\boxed{ \\mathrm{2} }") == "2"
+    assert boxed("\\boxed{}") == "" and boxed("none") is None
+    assert from_json('{"answer": 12}') == "12" and from_json("12 or so") == "12 or so"
+    assert from_json('["a", "b"]') == '["a", "b"]' and from_json("[" * 50_000) == "[" * 50_000
+
+
+def test_every_letter_and_no_other() -> None:
+    for letter in "ABCDEFGHIJ":
+        assert stated_letter(f"The answer is {letter}.") == stated_letter(f"({letter})") == letter
+    assert stated_letter("The answer is K.") is stated_letter("?") is None
+
+
+def test_of_a_very_long_text_both_ends_are_read() -> None:
+    filler = "and so on, " * 4000
+    assert stated_letter(f"{filler}\nThe answer is C.") == "C"
+    assert stated_letter(f"B\n{filler}") == "B"
+    assert stated_letter(f"{filler} the answer is D {filler}") is None
+
+
+@given(
+    st.sampled_from("ABC"),
+    st.sampled_from(["{}", "{}.", "({})", "**{}**", '"{}"', "[{}]", "{})", "Answer: {}", "\\boxed{{{}}}"]),
+)
+def test_an_answer_in_any_wrapping_and_twice(letter: str, wrapping: str) -> None:
+    said = wrapping.format(letter)
+    assert parse_label(said, ANIMALS) == letter
+    assert parse_label(f"<think>A, B or C?</think>{said}", ANIMALS) == letter
+    assert parse_label(f"{said}\n{said}", ANIMALS) == letter
+
+
+@given(
+    st.sampled_from(["not", "never", "neither", "hardly", "isn't", "cannot be", "anything but", "far from", "nothing"]),
+    st.sampled_from([c.label for c in FEELINGS]),
+    st.sampled_from(["{} {}.", "It is {} {}", "{} really {}", "I hear {} {} in it"]),
+)
+def test_what_is_negated_is_not_stated(word: str, label: str, wrapping: str) -> None:
+    assert parse_label(wrapping.format(word, label), FEELINGS) == INVALID
+
+
+@given(
+    st.sampled_from("ABC"),
+    st.sampled_from("ABC"),
+    st.sampled_from(["{} or {}", "{}/{}", "{} and {}", "{}, {}", "{} {}", "{} & {}", "{}|{}"]),
+)
+def test_two_options_are_none(one: str, other: str, wrapping: str) -> None:
+    for said in (wrapping.format(one, other), f"The answer is {wrapping.format(one, other)}."):
+        assert parse_label(said, ANIMALS) == (INVALID if one != other else one)
 
 
 def test_names_with_punctuation_and_of_two_labels() -> None:

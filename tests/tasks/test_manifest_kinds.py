@@ -58,6 +58,14 @@ def test_numbers_and_booleans_are_ids_and_labels(tmp_path: Path) -> None:
         ([{"choices": ["a", "A"], "label": "a"}], "with other space or case"),
         ([{"choices": [{"label": "a", "text": ["x"]}, "b"], "label": "a"}], "strings or {label, text}"),
         ([{"id": 1}, {"id": "1"}], "is there twice"),
+        ([{"id": 1}, {"id": "1.0"}], "id '1.0' is there twice (first on line 1, written '1')"),
+        ([{"id": "caf\u00e9"}, {"id": "cafe\u0301"}], "is there twice (first on line 1, written"),
+        ([{"label": "INVALID"}], "'label' is 'INVALID', which stands for no answer"),
+        ([{"label": "nan"}], "'label' is 'nan', which stands for no answer"),
+        ([{"id": "NaN"}], "'id' is 'NaN', which stands for no answer"),
+        ([{"label": ["Paris", "INVALID"]}], "which stands for no answer"),
+        ([{"label": ["Nan", "NaN"]}], None),
+        ([{"choices": ["a", "INVALID"], "label": "a"}], "the choice 'INVALID' stands for no answer"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, changes: list[dict[str, object]], words: str | None) -> None:
@@ -72,8 +80,12 @@ def test_what_is_wrong_is_named(tmp_path: Path, changes: list[dict[str, object]]
 
 
 @pytest.mark.parametrize(
-    "key", ["lable", "Label", "labels", "txt", "Text", "quesiton", "choises", "speakr", "gruop", "splits"]
-)
+    "key",
+    [
+        "lable", "Label", "labels", "txt", "Text", "quesiton", "choises", "speakr", "gruop", "splits", "answer",
+        "target", "gold_label", "options", "LABEL",
+    ],
+)  # fmt: skip
 def test_a_misspelt_key_is_named(tmp_path: Path, key: str) -> None:
     with pytest.raises(UsageError, match=f"key '{key}'; you mean"):
         read_manifest(write(tmp_path, {"id": "a", "audio": "x.wav", key: "a"}))

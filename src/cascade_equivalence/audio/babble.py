@@ -12,7 +12,7 @@ import numpy as np
 
 from cascade_equivalence.audio.clip import Samples, read_clip
 from cascade_equivalence.audio.level import active_power
-from cascade_equivalence.audio.recordings import Recordings, find_recordings
+from cascade_equivalence.audio.recordings import Recordings, find_recordings, read_recording
 from cascade_equivalence.errors import AudioError, UsageError
 from cascade_equivalence.hashing import sha256_file
 
@@ -105,6 +105,12 @@ def _read(parts: tuple[tuple[Path, str | None], ...]) -> Samples:
 @lru_cache(maxsize=16)
 def _read_again(parts: tuple[tuple[Path, str | None], ...]) -> Samples:
     return _read(parts)
+
+
+def forget_recordings() -> None:
+    """Have all recordings read again when they are next needed: files of the same names may hold others by now."""
+    for kept in (talkers_digest, read_talkers, _read_again, read_recording):
+        kept.cache_clear()
 
 
 def babble(talkers: Sequence[Talker], length: int, generator: np.random.Generator) -> Samples:

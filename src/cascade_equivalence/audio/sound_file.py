@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import unicodedata
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade_equivalence.audio import mp3
+from cascade_equivalence.audio.containers import broken_off, second_start, why_damaged
 from cascade_equivalence.errors import AudioError
 
 RATES = (1_000, 768_000)
@@ -27,19 +27,16 @@ SILENT = 1e-9
 """Power (mean square around the mean) under which nothing is left of a sound in 16 bits."""
 CANCELLED = 0.01
 """Share of the channels' power that their mean must keep."""
+MOST_CANCELLED = 0.25
+"""Share of the channels' energy that may stand in stretches where the mean keeps less than that."""
 OFFSET = 1e4
 """Power of a constant offset, against the sound's, over which there is hardly any sound."""
 LOUDEST = 2.0
 """Peak up to which a sound is scaled to full scale, as a codec's overshoot; louder is no sound in −1 … 1."""
 
 _BLOCK = 1 << 16
-_SLACK = 64
-"""Bytes by which a container may be off."""
-_PROMISE = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
-_FRAMES = re.compile(r"Calculated frame count (\d+) does not match value from 'ds64' chunk of (\d+)")
-# What writes to a pipe cannot know its length and puts the largest number there.
-_UNKNOWN = 0x7FFFF000
-_NIST = re.compile(rb"sample_count -i (\d+)")
+_STRETCH = 1 << 10
+"""Samples over which channels are compared."""
 _DECODER_ERRORS = (RuntimeError, TypeError, ValueError, OverflowError, OSError, MemoryError, AttributeError)
 
 
@@ -79,8 +76,11 @@ def existing(path: Path, name: str) -> Path:
         raise AudioError(f"{said}; write its path with / instead of \\")
     try:
         alike = [p.name for p in path.parent.iterdir() if p.name.casefold() == path.name.casefold()]
+        kind = "" if not path.exists() else "a folder" if path.is_dir() else "a device or a pipe"
     except (OSError, ValueError):
-        alike = []
+        alike, kind = [], ""
+    if kind:
+        raise AudioError(f"{said.removesuffix(' is missing')} is no file but {kind}")
     raise AudioError(f"{said}; there is {alike[0]}: names differ in case" if alike else said)
 
 
@@ -105,12 +105,20 @@ def _decoded(path: Path, name: str) -> Sound:
         file = stack.enter_context(soundfile.SoundFile(source, closefd=False))
         _check_header(file, name)
         sound = _mixed(file, name)
-        promised = _promised(file, path)
+        promised = broken_off(file, path)
+        damage = why_damaged(file)
+    if damage is not None:
+        raise AudioError(f"{name} is damaged: {damage}; fetch it again")
     got = len(sound.samples)
     if promised is not None and got < promised:
         raise AudioError(
             f"{name} is cut off: it promises {promised / sound.rate:.2f} s and holds {got / sound.rate:.2f} s; "
             "fetch it again"
+        )
+    if (start := second_start(path, file.format)) is not None:
+        raise AudioError(
+            f"{name} is several files in one: a second one begins at byte {start}, and only the first would be read; "
+            "split it, or join the sounds"
         )
     return sound
 
@@ -132,7 +140,7 @@ def _check_header(file: Any, name: str) -> None:
 def _mixed(file: Any, name: str) -> Sound:
     parts: list[NDArray[np.float32]] = []
     channels = file.channels
-    total, square, peak, count = np.zeros(channels), np.zeros(channels), 0.0, 0
+    total, square, peak, count, energy = np.zeros(channels), np.zeros(channels), 0.0, 0, np.zeros(2)
     while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
         parts.append(block.mean(axis=1, dtype=np.float32))
         if not np.isfinite(block).all():
@@ -142,13 +150,31 @@ def _mixed(file: Any, name: str) -> Sound:
         square += np.square(wide).sum(axis=0)
         peak = max(peak, float(np.abs(block).max()))
         count += len(block)
+        energy += _cancelled(wide)
     mono = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     if not len(mono):
         raise AudioError(f"{name} has no samples")
     if bad := int((~np.isfinite(mono)).sum()):
         raise AudioError(f"{name} has {bad} samples that are NaN or infinite")
     _check_sound(mono, float((square / count - np.square(total / count)).mean()), peak, channels, name)
+    if energy[0] > MOST_CANCELLED * energy[1]:
+        raise AudioError(
+            f"{name}: for {100 * energy[0] / energy[1]:.0f} % of its sound its channels cancel each other (one is "
+            "inverted there); give one channel alone"
+        )
     return Sound(mono if peak <= 1 else mono / np.float32(peak), file.samplerate)
+
+
+def _cancelled(block: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Energy of the channels of a block, shape (n, channels): that in stretches where their mean keeps nothing of it,
+    and all."""
+    many = len(block) // _STRETCH
+    if block.shape[1] == 1 or not many:
+        return np.zeros(2)
+    parts = block[: many * _STRETCH].reshape(many, _STRETCH, -1)
+    each, kept = parts.var(axis=1).mean(axis=1), parts.mean(axis=2).var(axis=1)
+    each[each <= SILENT] = 0
+    return np.array([each[kept < CANCELLED * each].sum(), each.sum()])
 
 
 def _check_sound(mono: NDArray[np.float32], each: float, peak: float, channels: int, name: str) -> None:
@@ -165,35 +191,3 @@ def _check_sound(mono: NDArray[np.float32], each: float, peak: float, channels: 
         raise AudioError(f"{name} is silent; take it out")
     if mean * mean > OFFSET * power:
         raise AudioError(f"{name} has a constant offset of {mean:.3g} and hardly any sound; remove the offset")
-
-
-def _promised(file: Any, path: Path) -> int | None:
-    """Frames that the container promises, where it holds fewer than that."""
-    log, frames = file.extra_info, int(file.frames)
-    for said, held in _PROMISE.findall(log):
-        if int(held) + _SLACK < int(said) < _UNKNOWN:
-            return frames + (int(said) - int(held)) * frames // max(int(held), 1) + 1
-    for held, said in _FRAMES.findall(log):
-        if int(held) < int(said) < _UNKNOWN:
-            return int(said)
-    if file.format == "NIST":
-        with path.open("rb") as stream:
-            found = _NIST.search(stream.read(1024))
-        return int(found.group(1)) if found else None
-    if file.format == "OGG" and not _has_last_page(path):
-        return frames + 1
-    return frames if file.format in ("FLAC", "WAV", "WAVEX", "AIFF", "CAF", "AU", "W64", "RF64") else None
-
-
-def _has_last_page(path: Path) -> bool:
-    """Whether the last page of an Ogg file is marked as such, and whole."""
-    with path.open("rb") as stream:
-        stream.seek(0, io.SEEK_END)
-        stream.seek(max(0, stream.tell() - (1 << 17)))
-        end = stream.read()
-    last = end.rfind(b"OggS")
-    page = end[last:] if last >= 0 else b""
-    if len(page) < 27 or not page[5] & 4:
-        return False
-    sizes = page[27 : 27 + page[26]]
-    return len(page) >= 27 + page[26] + sum(sizes)

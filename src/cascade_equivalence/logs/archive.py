@@ -15,7 +15,7 @@ from ..reading import json_text
 
 MOST_MEMBER = 1 << 26
 """Bytes of one member."""
-MOST_ALL = 1 << 30
+MOST_ALL = 1 << 28
 """Bytes of all members together, where that is more than `MOST_RATIO` times the archive."""
 MOST_RATIO = 100
 
@@ -30,16 +30,19 @@ class Archive:
     """A zip archive held in memory. Every error is a UsageError that names file and member."""
 
     def __init__(self, data: bytes, path: str) -> None:
-        self._data, self._path = data, path
+        self._data, self._path, self._given = data, path, 0
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
             self._members = {i.filename: i for i in self._zip.infolist()}
         except _DAMAGED as error:
             raise UsageError(f"{path}: a damaged archive ({error}); is it an inspect_ai log, wholly written?") from None
-        whole = sum(i.file_size for i in self._zip.infolist())
-        if whole > MOST_ALL and whole > MOST_RATIO * len(data):
+        self._bound(sum(i.file_size for i in self._zip.infolist()))
+
+    def _bound(self, whole: int) -> None:
+        if whole > MOST_ALL and whole > MOST_RATIO * len(self._data):
             raise UsageError(
-                f"{path}: {len(data) >> 10} kB that unpack to {whole >> 20} MB, which is not read; is it a log?"
+                f"{self._path}: {len(self._data) >> 10} kB that unpack to {whole >> 20} MB or more, which is not read; "
+                "is it a log?"
             )
 
     def names(self, under: str) -> list[str]:
@@ -50,7 +53,11 @@ class Archive:
         """The JSON value of each member."""
         for name in names:
             try:
-                yield json_text.parse(self._unpacked(self._members[name]).decode("utf-8-sig"))
+                data = self._unpacked(self._members[name])
+                # What the directory says may be a lie, and several of its entries the same bytes.
+                self._given += len(data)
+                self._bound(self._given)
+                yield json_text.parse(data.decode("utf-8-sig"))
             except (UnicodeDecodeError, json.JSONDecodeError, *_DAMAGED) as error:
                 raise UsageError(f"{self._path}: {name} cannot be read ({error})") from None
 

@@ -19,6 +19,8 @@ from .entry import Entry, Reader, Row, id_of
 
 _GENERATED = ("exact_match", "acc", "em", "correct", "is_correct")
 """Metrics that say of one generated answer whether it is right."""
+_NOT_FOUND = "[invalid]"
+"""What the tool's filters give where they find no answer."""
 
 
 def harness(
@@ -43,15 +45,18 @@ def harness(
     metric = _metric(kept, scored)
     blind = [row["doc_id"] for (_, row), is_one in zip(kept, scored, strict=True) if is_one and _best(row) is None]
     if blind:
-        notes.append(f"{len(blind)} items have a log-likelihood that is not a number: INVALID")
+        notes.append(f"{len(blind)} items have a log-likelihood that is not a number, or none that is finite: INVALID")
 
     def entry(number: int, row: Row) -> Entry:
         item = id_of(number, row, id_key or "doc_id")
         responses, target = row["filtered_resps"], row.get("target", MISSING)
         right = MISSING if metric is None else _reach(row, metric)
         if not is_scored(row):
-            return Entry(item, responses, target, right=right)
+            said = responses[0] if isinstance(responses, list) and len(responses) == 1 else responses
+            return Entry(item, None if said == _NOT_FOUND else responses, target, right=right)
         best = _best(row)
+        if best is None:  # what the tool's own grade says of it is that of its first choice
+            right = MISSING
         gold = _place(target, row, best, right)
         name: Callable[[Any], Any] = (lambda at: at) if same is None else same.__getitem__
         found = [name(at) for at in gold] if isinstance(gold, list) else gold if gold is None else name(gold)
@@ -101,6 +106,8 @@ def is_scored(row: Row) -> bool:
 def _number(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
+    if value is None:  # as JSON writers put NaN
+        return math.nan
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
@@ -108,9 +115,9 @@ def _number(value: Any) -> float | None:
 
 
 def _best(row: Row) -> int | None:
-    """The first largest log-likelihood; None where one is not a number."""
-    scores = [float(response[0]) for response in row["filtered_resps"]]
-    if any(math.isnan(score) for score in scores):
+    """The first largest log-likelihood; None where one is not a number, or none is finite."""
+    scores = [math.nan if (found := _number(r[0])) is None else found for r in row["filtered_resps"]]
+    if any(math.isnan(score) for score in scores) or not math.isfinite(max(scores)):
         return None
     return max(range(len(scores)), key=scores.__getitem__)
 

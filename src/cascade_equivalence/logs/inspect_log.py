@@ -52,6 +52,8 @@ class _Sample:
     epoch: int
     scores: dict[str, Mapping[str, Any]]
     failed: str | None
+    besides: str | None
+    """What is to be said of a sample that counts all the same."""
     row: Mapping[str, Any] = field(repr=False)
 
 
@@ -73,6 +75,8 @@ def from_samples(
     kept, left_out = _answered(every, scorer, by_key)
     how = "counted as INVALID" if wanted.failed == "invalid" else "left out (--failed invalid counts them)"
     notes += [f"{path}: {len(found)} of {len(every)} samples {why}: {how}" for why, found in left_out.items()]
+    besides = Counter(sample.besides for sample in kept if sample.besides)
+    notes += [f"{path}: {many} of {len(every)} samples {words}" for words, many in besides.most_common(3)]
     if wanted.failed == "invalid":
         kept = every
     if not kept:
@@ -130,13 +134,18 @@ def _sample(one: Any, path: str, number: int) -> _Sample:
     # Old logs keep the bare value where newer ones have an object.
     found = {str(k): s if isinstance(s, Mapping) else {"value": s} for k, s in (scores or {}).items() if s is not None}
     error = one.get("error")
-    failed = None
+    failed = besides = None
     if one.get("invalidation"):
         failed = "were invalidated"
     elif error and not found:
         message = error.get("message") if isinstance(error, Mapping) else error
         failed = f"ended in an error ({short(message, 60)})"
-    return _Sample(name, epoch, found, failed, one)
+    elif error:
+        besides = "ended in an error and were scored all the same"
+    elif limit := one.get("limit"):
+        kind = limit.get("type") if isinstance(limit, Mapping) else limit
+        besides = f"were stopped by a limit ({short(kind, 20)}) and scored as they were"
+    return _Sample(name, epoch, found, failed, besides, one)
 
 
 def _answered(every: list[_Sample], scorer: str | None, by_key: bool) -> tuple[list[_Sample], dict[str, list[_Sample]]]:
@@ -211,11 +220,16 @@ def _status(header: Mapping[str, Any] | None) -> str:
 
 
 def _notes_of(header: Mapping[str, Any] | None, path: str, samples: int) -> list[str]:
-    """What the log says of itself where it did not end well."""
-    if not isinstance(header, Mapping) or not isinstance(header.get("status"), str) or header["status"] == "success":
+    """What the log says of itself where it did not end well, or counts more samples than are in it."""
+    if not isinstance(header, Mapping):
         return []
     dataset = values.field(header, "eval.dataset.sample_ids")
     epochs = values.field(header, "eval.config.epochs")
     planned = len(dataset) * (epochs if isinstance(epochs, int) else 1) if isinstance(dataset, list) else None
     of = f" of {planned} planned" if planned and planned > samples else ""
-    return [f"{path}: the log's status is '{_status(header)}', not 'success': {samples}{of} samples are in it"]
+    if isinstance(header.get("status"), str) and header["status"] != "success":
+        return [f"{path}: the log's status is '{_status(header)}', not 'success': {samples}{of} samples are in it"]
+    counted = values.field(header, "results.total_samples")
+    if isinstance(counted, int) and not isinstance(counted, bool) and counted > samples:
+        return [f"{path}: the log's results count {counted} samples, and {samples} are in it"]
+    return []

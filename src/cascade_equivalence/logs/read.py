@@ -130,6 +130,8 @@ def _jsonl(stream: BinaryIO, name: str, wanted: Wanted) -> Predictions:
     lines = json_text.json_lines(stream, name)
     first = next(lines)
     if isinstance(first[1], dict) and is_inspect(first[1]):
+        if next(lines, None) is not None:
+            raise UsageError(f"{name}: more than one inspect_ai log in a file; give each a file of its own")
         return from_document(first[1], name, wanted)
     notes: list[str] = []
 

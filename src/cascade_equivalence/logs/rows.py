@@ -92,6 +92,7 @@ def _collect(
     golds: list[str | list[str] | None] = []
     groups: list[str | None] = []
     right: list[bool | None] = []
+    failed = 0
     # The row's number as an id counts rows alone: a heading or an empty line in one of two files would shift it.
     for place, (number, row) in enumerate(rows, start=1):
         e = entry(place, row)
@@ -103,8 +104,13 @@ def _collect(
                 f"{path}, row {number} (id {short(name)}): no field {short(wanted.prediction or 'prediction')!r}; "
                 f"there are: {', '.join(keys(row))}. Name the field to compare with --left-key / --right-key"
             )
+        prediction = _label(e.prediction, path, number, "prediction")
+        if prediction is None and not wanted.only_gold and (error := row.get("error")) and _is_error(error):
+            failed += 1
+            if wanted.failed == "out":
+                continue
         ids.append(name)
-        predictions.append(_label(e.prediction, path, number, "prediction"))
+        predictions.append(prediction)
         golds.append(_gold(e.gold, path, number, wanted))
         groups.append(_label(e.group, path, number, "group"))
         if graded_by is not None:
@@ -113,6 +119,11 @@ def _collect(
             except ValueError as error:
                 notes.append(f"{graded_by} is a score ({short(error, 20)}), not right or wrong: it is not compared")
                 graded_by = None
+    if failed:
+        how = "counted as INVALID" if wanted.failed == "invalid" else "left out (--failed invalid counts them)"
+        notes.append(f"{path}: {failed} rows have an error and no prediction: {how}")
+        if not ids:
+            raise UsageError(f"{path}: no row has a prediction ({failed} have an error); --failed invalid counts them")
     predictions, gold, several = any_of(predictions, golds)
     if several:
         notes.append(f"{several} items have several accepted answers: any of them counts, as the first one")
@@ -130,6 +141,11 @@ def _collect(
             chosen=wanted.prediction is not None or wanted.gold is not None,
         )
     )
+
+
+def _is_error(value: Any) -> bool:
+    """Whether a row's field `error` says that there was one: a text or an object, as clients write it."""
+    return isinstance(value, Mapping) or (isinstance(value, str) and text_label(value) not in (None, "None", "null"))
 
 
 def _no_id(path: str, number: int, row: Row) -> str:

@@ -35,11 +35,12 @@ _NOT_THE_ANSWER = frozenset(
     "wrong incorrect false bad other another no not worst poor previous which what an".split()  # noqa: SIM905
 )
 _NEGATED = re.compile(
-    r"(?:\b(?:not|never|neither|nor|cannot|can't|without|hardly|barely|except|unlike|(?:rather|other|more|less) than|"
-    r"instead of|opposed to|isn['’]?t|aren['’]?t|wasn['’]?t|don['’]?t|doesn['’]?t|didn['’]?t|won['’]?t|wouldn['’]?t|"
-    r"couldn['’]?t|shouldn['’]?t|rule[sd]? out|exclude[sd]?|eliminate[sd]?|reject(?:s|ed)?)\b"
+    r"(?:\b(?:not|never|neither|nor|nothing|cannot|can't|without|hardly|barely|except|unlike|anything but|far from|"
+    r"lack(?:s|ed|ing)?|(?:free|devoid|absence|instead) of|no longer|(?:rather|other|more|less) than|opposed to|"
+    r"(?:is|are|was|do|does|did|wo|would|could|should)n['’]?t|rule[sd]? out|exclude[sd]?|eliminate[sd]?|"
+    r"reject(?:s|ed)?)\b"
     r"(?P<between>[^.,;:!?\n()]*)"
-    r"|\bno\s+(?:\w+\s+)?|\bnon[-\s])[\s\"'“‘(\[*_]*$",
+    r"|\bno\s+(?:\w+\s+)?|\b(?:non|un)[-\s])[\s\"'“‘(\[*_]*$",
     re.IGNORECASE,
 )
 _CALLED_WRONG = re.compile(
@@ -50,6 +51,16 @@ _CALLED_WRONG = re.compile(
 )
 _LISTED = re.compile(
     r"[)\]\"'”’*_.]*\s*(?:/|&|\||\bor\b|\band\b|\bas well as\b|,\s*(?:or\b|and\b)?)\s*[(\[\"'“‘*_]*", re.IGNORECASE
+)
+# "B. No, wait: C" takes back what stands before it.
+_TAKEN_BACK = re.compile(
+    r"[.,;:!?\n–—-]\s*(?:oh\s+|but\s+)?(?:no\b(?=[,.!:–—-])|wait\b|actually\b|sorry\b|scratch that\b|correction\b|"
+    r"i mean(?:t)?\b|or rather\b|on (?:second thoughts?|reflection)\b)",
+    re.IGNORECASE,
+)
+_HEADED = re.compile(
+    r"[\W_]*(?:\w+\s+){0,2}?(?:sentiment|emotion|feeling|topic|category|class|intent|prediction|verdict)\b[\W_]*?[:=]",
+    re.IGNORECASE,
 )
 _ASKED = re.compile(r"[^.!?\n]{0,200}\?")
 _AFTER_A = frozenset("because since as is are was or and which would seems appears so for due".split())  # noqa: SIM905
@@ -73,7 +84,7 @@ def stated_name(said: str, names: Mapping[str, str]) -> str | None:
     if (whole := known.whole(text)) is not None:
         return whole
     if boxed := _BOXED.findall(text):
-        return known.whole(boxed[-1])
+        return known.short(boxed[-1])
     mentions = list(known.mentions(text))
     if len({m.label for m in mentions}) > 1 and _is_a_list(text, mentions):
         return None
@@ -81,13 +92,13 @@ def stated_name(said: str, names: Mapping[str, str]) -> str | None:
     if decided:
         return found
     lines = [line for line in text.splitlines() if line.strip(_EDGE)]
-    first, last = (known.whole(lines[0]), known.whole(lines[-1])) if lines else (None, None)
+    first, last = (known.line(lines[0]), known.line(lines[-1])) if lines else (None, None)
     if last is not None and len(lines) > 1:
         return last if first in (None, last) else None
     if first is not None:
         return first
     if (start := _at_start(text, mentions)) is not None:
-        return start.label if not _contradicted(text, start, known) else None
+        return start.label if not (_contradicted(text, start, known) or _taken_back(text, start, known)) else None
     sure = {m.label for m in mentions if not (m.negated or m.asked)}
     wrong = any(m.wrong for m in mentions) or _states_a_wrong_one(text)
     return sure.pop() if len(sure) == 1 and not wrong else None
@@ -138,6 +149,20 @@ class _Names:
         if (label := self._labels.get(said)) is not None:
             return label
         return self._labels.get(said.strip(_EDGE))
+
+    def line(self, text: str) -> str | None:
+        """The answer that a line is, alone or under a heading ("Emotion: joy")."""
+        if (label := self.whole(text)) is not None or (head := _HEADED.match(text)) is None:
+            return label
+        words = set(re.findall(r"\w+", head.group().lower()))
+        return None if words & _NOT_THE_ANSWER else self.whole(text[head.end() :])
+
+    def short(self, text: str) -> str | None:
+        """The answer that a few words are: whole, or a letter with its text ("B. dog")."""
+        if (label := self.whole(text)) is not None:
+            return label
+        start = _at_start(text, list(self.mentions(text)))
+        return None if start is None or _contradicted(text, start, self) else start.label
 
     def mentions(self, text: str) -> Iterator[_Mention]:
         for found in self._any.finditer(text) if self._any else ():
@@ -202,7 +227,10 @@ def _is_word_of_english(text: str, start: int, end: int, stated: bool = False) -
         return not (stated and free) and not (free and closed in ".):" and start == 0)
     if word == "A":
         following = re.match(r"\s*([A-Za-z]+)", after)
-        return not free and (following is None or following.group(1).lower() not in _AFTER_A)
+        behind = following.group(1) if following else ""
+        if len(behind) == 1 and behind.isupper():  # "A B": options one after the other
+            return False
+        return not free and behind.lower() not in _AFTER_A
     return after[:1] in "'’" and after[1:2].isalpha()
 
 
@@ -217,7 +245,8 @@ def _last_statement(text: str, known: _Names) -> tuple[str | None, bool]:
         mention = known.at(text, start)
         if mention is None or mention.asked or mention.wrong:
             continue
-        result = (None if _contradicted(text, mention, known) else mention.label), True
+        unclear = _contradicted(text, mention, known) or _taken_back(text, mention, known)
+        result = (None if unclear else mention.label), True
     return result
 
 
@@ -238,6 +267,15 @@ def _contradicted(text: str, mention: _Mention, known: _Names) -> bool:
     rest = text[mention.end + (behind.end() if behind else 0) :].split("\n", 1)[0]
     other_label = known.whole(re.sub(r"^(?:an?|the)\s+", "", rest, flags=re.IGNORECASE))
     return other_label is not None and other_label != mention.label
+
+
+def _taken_back(text: str, mention: _Mention, known: _Names) -> bool:
+    """Whether a mention is corrected right behind it, and another answer follows."""
+    rest = text[mention.end :]
+    found = _TAKEN_BACK.search(rest, 0, 200)
+    if found is None:
+        return False
+    return any(m.label != mention.label and not m.negated and not m.wrong for m in known.mentions(rest[found.end() :]))
 
 
 def _at_start(text: str, mentions: list[_Mention]) -> _Mention | None:

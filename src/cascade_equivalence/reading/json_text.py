@@ -11,6 +11,11 @@ from ..errors import UsageError
 from .terminal import short
 from .text import lines
 
+MOST_CONTAINERS = 4_000_000
+"""Objects and lists of one JSON text: each is some 70 bytes of memory out of two or three of text."""
+MOST_VALUES = 16_000_000
+_LONG = 1 << 22
+
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -33,6 +38,7 @@ def json_lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any
     error that it gives. Raises UsageError on a line that is JSON and no object.
     """
     for number, line in lines(stream, name):
+        line = line.lstrip("\ufeff")  # files put together with `cat` have the mark in the middle
         if not line.strip():
             continue
         try:
@@ -46,6 +52,8 @@ def json_lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any
 
 
 def _whole(text: str, decode: Any) -> Any:
+    if len(text) > _LONG and (text.count("{") + text.count("[") > MOST_CONTAINERS or text.count(",") > MOST_VALUES):
+        raise ValueError(f"over {MOST_CONTAINERS // 1_000_000} million objects and lists, which are not read")
     try:
         value = decode()
     except RecursionError:

@@ -14,11 +14,15 @@ from ..errors import UsageError
 
 MOST_UNPACKED = 1 << 30
 """Bytes that a compressed file may unpack to."""
+MOST_RATIO = 100
+"""The same as a multiple of the file, from `LEAST_BOUNDED` bytes on: text shrinks to a tenth."""
+LEAST_BOUNDED = 1 << 26
 MOST_LINE = 1 << 26
 """Bytes of one line."""
 
 _GZIP = b"\x1f\x8b"
 _OTHER_PACKING = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "Zstandard", b"7z\xbc\xaf": "7-Zip"}
+_UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -30,6 +34,8 @@ def opened(path: Path) -> io.BufferedReader:
         for mark, tool in _OTHER_PACKING.items():
             if head.startswith(mark):
                 raise UsageError(f"{path}: compressed with {tool}; unpack it first")
+        if head.startswith(_UTF32):
+            raise UsageError(f"{path}: text in UTF-32; save it as UTF-8")
         rest = _Again(head, stream)
         return io.BufferedReader(_Gunzipped(rest, path) if head.startswith(_GZIP) else rest, 1 << 16)
     except BaseException:
@@ -63,6 +69,8 @@ class _Gunzipped(io.RawIOBase):
     def __init__(self, packed: io.RawIOBase, path: Path) -> None:
         self._file = gzip.GzipFile(fileobj=io.BufferedReader(packed))
         self._path, self._given = path, 0
+        size = path.stat().st_size if path.is_file() else MOST_UNPACKED
+        self._most = min(MOST_UNPACKED, max(LEAST_BOUNDED, MOST_RATIO * size))
 
     def readable(self) -> bool:
         return True
@@ -73,8 +81,10 @@ class _Gunzipped(io.RawIOBase):
         except (OSError, EOFError, zlib.error) as error:
             raise UsageError(f"{self._path}: damaged gzip data ({error}); fetch or pack it again") from None
         self._given += len(found)
-        if self._given > MOST_UNPACKED:
-            raise UsageError(f"{self._path}: unpacks to more than {MOST_UNPACKED >> 20} MB, which is not read")
+        if self._given > self._most:
+            raise UsageError(
+                f"{self._path}: unpacks to more than {self._most >> 20} MB, which is not read; is it a log?"
+            )
         buffer[: len(found)] = found
         return len(found)
 

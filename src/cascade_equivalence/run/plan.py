@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cascade_equivalence.audio.babble import talkers_digest
+from cascade_equivalence.audio.babble import forget_recordings, talkers_digest
 from cascade_equivalence.audio.clip import RATE
 from cascade_equivalence.audio.condition import Condition
 from cascade_equivalence.audio.controls import heard
@@ -54,6 +54,12 @@ def source_of(item: Item) -> str:
 @cache
 def _file_hash(path: Path) -> str:
     return sha256_file(path)
+
+
+def forget_files() -> None:
+    """Have all sound looked at again: files of the same names may hold another sound than for the plan before."""
+    _file_hash.cache_clear()
+    forget_recordings()
 
 
 @dataclass(frozen=True, slots=True)

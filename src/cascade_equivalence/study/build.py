@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from cascade_equivalence.audio.condition import Condition, parse_condition
@@ -18,12 +19,13 @@ from cascade_equivalence.run.plan import (
     Plan,
     Sizes,
     SpeechModel,
+    forget_files,
 )
 from cascade_equivalence.study.outside import EndpointSpec, PredictionsSpec, one_way
 from cascade_equivalence.study.spec import ArmSpec, ModelSpec, Of, Study, TaskSpec
 from cascade_equivalence.study.tasks import build_task
 from cascade_equivalence.systems.identity import Identity, fingerprints, identify
-from cascade_equivalence.systems.loading import Check, Placement, Role, locate, place
+from cascade_equivalence.systems.loading import Check, Placement, Role, fits_role, locate, place, read_config
 from cascade_equivalence.systems.prompting import Style, style_of
 from cascade_equivalence.systems.remote.predictions import match_trials, read_predictions
 from cascade_equivalence.systems.speech.own import OwnSpeechLLM
@@ -82,6 +84,7 @@ def build_plan(
 
     own: speech LLMs made in Python, by the name that arms give as `speech_llm`. Raises `UsageError` or `ModelError`.
     """
+    forget_files()
     tasks = build_tasks(study, base, say)
     conditions, own_conditions = _conditions(study, tasks, base)
     builder = _Builder(study, base, say, own or {})
@@ -233,10 +236,13 @@ class _Builder:
             if role == "asr" and spec.runtime == "faster-whisper":
                 self.models[name] = self._faster_whisper(name, spec)
                 return self._known(name)
-            directory = self._locate(spec.id, spec.revision)
+            directory = self._locate(spec.id, spec.revision, partial(fits_role, name, role))
             placed = self._placed(name, spec, spec.id, directory, role, **decoding)
             self.models[name] = replace(placed, padding=spec.padding)
-        return self._known(name)
+        model = self._known(name)
+        if model.runtime != "faster-whisper" and (config := model.directory / "config.json").is_file():
+            fits_role(name, role, read_config(config), str(config))  # another arm may have named it for another role
+        return model
 
     def _faster_whisper(self, name: str, spec: ModelSpec) -> LocalModel:
         from cascade_equivalence.systems.remote import faster_whisper

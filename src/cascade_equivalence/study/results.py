@@ -36,6 +36,7 @@ from cascade_equivalence.study.orders import Orders, orders_of
 from cascade_equivalence.study.records import Given, Identity, MatchGrade, StudyRecord, TaskRecord
 from cascade_equivalence.study.retest import Retest, retest
 from cascade_equivalence.study.word_errors import WordErrors, word_errors
+from cascade_equivalence.tasks.judging import NOT_FINITE
 
 if TYPE_CHECKING:
     from cascade_equivalence.study.answers import Answers
@@ -159,7 +160,7 @@ def analyse(directory: Path) -> Results:
             for arm, per in run.given.items()
             if arm not in elsewhere
         },
-        failures=(*withheld.values(), *_failures(study, (*cells, *permuted.values()))),
+        failures=(*withheld.values(), *_failures(study, (*cells, *permuted.values()), run.given)),
         matches=run.matches,
         hearing=proofs if run.gated else None,
         retests=tuple(r for arm in arms for r in retest(arm, tasks, run.given[arm.name], study)),
@@ -241,13 +242,26 @@ def _snr(clips: Sequence[ClipRow]) -> dict[str, tuple[float, float, int]]:
     }
 
 
-def _failures(study: StudyRecord, cells: tuple[Cell, ...]) -> tuple[str, ...]:
-    """Cells with more invalid answers than the study allows."""
+def _failures(study: StudyRecord, cells: tuple[Cell, ...], given: Given) -> tuple[str, ...]:
+    """Answers without numbers behind them, then cells with more invalid answers than the study allows."""
     limit = study.invalid_limit
-    return tuple(
-        f"arm '{c.arm}' on {c.task}, {c.condition}: {c.invalid} of {c.n} answers are invalid "
-        f"(more than invalid_limit {limit:g}); its answers are in the report; what helps is answer: labels, "
-        "choice: true on an endpoint, or plainer names of the choices"
-        for c in cells
-        if c.n and c.invalid / c.n > limit
+    no_numbers = {
+        (arm, task): sum(answer is not None and answer.note == NOT_FINITE for answer in answers)
+        for arm, per in given.items()
+        for task, answers in per.items()
+    }
+    return (
+        *(
+            f"arm '{arm}' on {task}: {count} answers are invalid, as {NOT_FINITE}: its weights or its precision "
+            "overflow; use dtype: float32 or bfloat16"
+            for (arm, task), count in no_numbers.items()
+            if count
+        ),
+        *(
+            f"arm '{c.arm}' on {c.task}, {c.condition}: {c.invalid} of {c.n} answers are invalid "
+            f"(more than invalid_limit {limit:g}); its answers are in the report; what helps is answer: labels, "
+            "choice: true on an endpoint, or plainer names of the choices"
+            for c in cells
+            if c.n and c.invalid / c.n > limit and not no_numbers.get((c.arm, c.task))
+        ),
     )

@@ -75,6 +75,22 @@ def read_config(path: Path) -> dict[str, Any]:
     return found
 
 
+def fits_role(name: str, role: Role, config: Mapping[str, Any], where: str) -> Sequence[str]:
+    """A `Check` that a model is of the kind that an arm needs: transformers loads Whisper's decoder as an LLM too, and
+    answers come out of it. Raises `ModelError`."""
+    kind, whisper = config.get("model_type"), config.get("model_type") == "whisper"
+    if role == "asr" and not whisper:
+        raise ModelError(
+            f"model '{name}' is an arm's asr and no Whisper ({where}: model_type {kind!r}); name it as llm"
+        )
+    if role == "llm" and (whisper or config.get("is_encoder_decoder") is True):
+        raise ModelError(
+            f"model '{name}' is an arm's llm and no causal language model ({where}: model_type {kind!r}); "
+            "an ASR is named as asr"
+        )
+    return ()
+
+
 def origin(directory: Path) -> str:
     """Where a model's directory came from: `owner/name@commit` in the hub's cache, else the directory's name."""
     if directory.parent.name == "snapshots" and (kept := directory.parent.parent.name).startswith("models--"):

@@ -13,6 +13,8 @@ from cascade_equivalence.tasks.parsing import INVALID
 from cascade_equivalence.tasks.task import Task
 
 Scores = Sequence[float | None]
+NOT_FINITE = "a label's score is no finite number"
+"""Why an answer is INVALID that NaN or an infinity stands behind, as an overflow in half precision gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def _highest(item: Item, scores: Scores, offsets: Sequence[float] | None) -> Jud
         raise RunError(f"item '{item.id}': {len(scores)} scores for {len(item.choices)} choices; delete the journal")
     known = [score for score in scores if score is not None and math.isfinite(score)]
     if len(known) < len(scores):
-        return Judged(INVALID, note="a label's score is no finite number")
+        return Judged(INVALID, note=NOT_FINITE)
     calibrated = [s - o for s, o in zip(known, offsets or [0.0] * len(known), strict=True)]
     best = max(calibrated)
     label = item.choices[calibrated.index(best)].label

@@ -13,11 +13,18 @@ from cascade_equivalence.reading.json_text import json_lines
 from cascade_equivalence.reading.terminal import plain, short
 from cascade_equivalence.reading.text import opened
 from cascade_equivalence.reading.values import label as as_label
+from cascade_equivalence.reading.values import text_label
 from cascade_equivalence.tasks.item import Choice, Item
+from cascade_equivalence.tasks.parsing import INVALID
 
 SPLITS = ("test", "dev", "shot")
 MOST_ITEMS = 1_000_000
 _NAMED = ("id", "text", "audio", "question", "choices", "label", "speaker", "group", "split", "meta")
+_MEANT = {
+    "answer": "label", "target": "label", "gold": "label", "gold_label": "label", "reference": "label",
+    "options": "choices",
+}  # fmt: skip
+"""Keys of other tools, and the key that is meant where a row lacks it."""
 _KNOWN = {"id", "text", "audio", "path", "question", "choices", "label", "speaker", "group", "split", "meta"}
 
 
@@ -48,11 +55,15 @@ def read_manifest(path: Path, where: Mapping[str, Any] | None = None) -> tuple[I
     default = tuple(Choice(label, label) for label in labels) if _is_closed(rows) else ()
     items = tuple(_item(path, number, row, default) for number, row in rows)
     _near(path, rows)
-    seen: dict[str, int] = {}
+    seen: dict[str, tuple[int, str]] = {}
     for (number, _), item in zip(rows, items, strict=True):
-        if item.id in seen:
-            raise UsageError(f"{path}, line {number}: id '{item.id}' is there twice (first on line {seen[item.id]})")
-        seen[item.id] = number
+        # As `ceq agree` reads it: 1 and "1.0" are one id, and so are two Unicode forms of a name.
+        line, other = seen.setdefault(as_label(item.id, "") or item.id, (number, item.id))
+        if line != number:
+            form = "" if other == item.id else f", written '{short(other)}'"
+            raise UsageError(
+                f"{path}, line {number}: id '{short(item.id)}' is there twice (first on line {line}{form})"
+            )
     return items
 
 
@@ -80,13 +91,19 @@ def _one_label(path: Path, number: int, row: Mapping[str, Any]) -> str | None:
 
 
 def _value(path: Path, number: int, row: Mapping[str, Any], key: str, value: Any = None) -> str:
-    """An id or a label as text; numbers and booleans as `ceq agree` reads them. A text stays as it is."""
+    """An id or a label as text; numbers and booleans as `ceq agree` reads them. A text stays as it is.
+
+    value: one of several accepted answers, where there are several.
+    """
+    several = value is not None
     value = row[key] if value is None else value
     name = "" if key == "id" else f" (id {short(row.get('id'))!r})"
     where = f"{path}, line {number}{name}: '{key}'"
     if isinstance(value, str) and value.strip():
         if value != value.strip():
             raise UsageError(f"{where} is '{short(value)}', with space around it; take it away")
+        if key in ("id", "label") and (value == INVALID or (text_label(value) is None and not several)):
+            raise UsageError(f"{where} is '{short(value)}', which stands for no answer; give it another name")
         return value
     found = as_label(value, where) if isinstance(value, bool | int | float) else None
     if found is None:
@@ -114,7 +131,9 @@ def _near(path: Path, rows: list[tuple[int, dict[str, Any]]]) -> None:
     """Raises where a key that is not known looks like one that is and that its row lacks."""
     unknown = Counter(key for _, row in rows for key in row if key not in _KNOWN)
     for key in unknown:
-        close = difflib.get_close_matches(key.lower().strip(), _NAMED, 1, 0.79)
+        bare = key.lower().strip()
+        meant = [bare] if bare in _KNOWN else [_MEANT[bare]] if bare in _MEANT else []
+        close = meant or difflib.get_close_matches(bare, _NAMED, 1, 0.79)
         number = next(number for number, row in rows if key in row)
         if close and not any(close[0] in row for _, row in rows if key in row):
             raise UsageError(
@@ -209,6 +228,8 @@ def _choices(value: Any, wrong: Any) -> tuple[Choice, ...]:
     if not isinstance(value, list) or len(value) < 2:
         raise wrong("'choices' must be a list of at least two")
     choices = tuple(one(entry) for entry in value)
+    if nothing := [c.label for c in choices if text_label(c.label) is None]:
+        raise wrong(f"the choice '{short(nothing[0])}' stands for no answer; give it another name")
     if len({c.label for c in choices}) != len(choices):
         raise wrong("'choices' names a label twice")
     if len({c.label.strip().casefold() for c in choices}) != len(choices):
