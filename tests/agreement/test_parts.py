@@ -108,7 +108,19 @@ def test_what_the_verdict_is_in_json():
     gold, cascade, arm = arms(0, n=1050, flipped=0.02)
     said = verdict(compare(arm, cascade, gold, classes=4), 0.95)
     found = json.loads(json.dumps(said.to_json(), allow_nan=False))
-    for key in ("name", "kind", "better", "reason", "items_needed", "towards", "p", "p_adjusted", "family", "opaque"):
+    for key in (
+        "name",
+        "kind",
+        "better",
+        "reason",
+        "items_needed",
+        "towards",
+        "p",
+        "p_adjusted",
+        "family",
+        "opaque",
+        "unadjusted",
+    ):
         assert found[key] == getattr(said, key), key
     accuracy, answers = found["accuracy"], found["answers"]
     for key in ("name", "margin", "p_better", "p_worse", "p_same", "p_not_better", "lean"):
@@ -118,6 +130,9 @@ def test_what_the_verdict_is_in_json():
     for part, interval in ((accuracy["difference"], said.accuracy.difference), (answers["gap"], said.answers.gap)):
         assert part == {"value": interval.value, "low": interval.low, "high": interval.high}
     assert "side" not in accuracy
+    early = verdict(compare(arm, cascade, gold, classes=4), 0.95, interim=True)
+    assert (early.to_json()["so_far"], early.to_json()["name"], early.p) == ("same", None, None)
+    assert early.why_none == "interim: not all planned trials are done"
     without = verdict(compare(arm, cascade, classes=4), 0.95).to_json()
     assert without["accuracy"] is None and without["answers"] is not None
 

@@ -158,3 +158,10 @@ def test_a_legal_log_of_many_members_is_read(tmp_path: Path) -> None:
         for n in range(300):
             file.writestr(f"samples/{n}_epoch_1.json", json.dumps(sample(n, "a", "C", "a", text="lorem ipsum " * 500)))
     assert len(read(write(tmp_path, out.getvalue()))) == 300
+
+
+def test_where_all_are_wrong_by_the_logs_own_grade_too_that_is_said(tmp_path: Path) -> None:
+    log = read(inspect(tmp_path, *(sample(n, f"target {n}", "I", f"answer {n}") for n in range(4))))
+    joined = join(log, log)
+    assert joined.gold is None
+    assert "the files' own grades call none right" in joined.notes["accuracy"] and "labels" not in joined.notes

@@ -64,7 +64,7 @@ def judged(
         if partial := [f"{short(f.path)} calls {f.partial}" for f in files if f.partial]:
             out.without_accuracy(f"{' and '.join(partial)} answers partly right, which is neither right nor wrong")
         _use(out, said, files, hint)
-    _unless_nothing_matches(out, files, hint)
+    _unless_nothing_matches(out, said, files, hint)
     return out
 
 
@@ -124,7 +124,9 @@ def _gold_from_grades(out: Judged, left: Sequence[bool | None], right: Sequence[
     out.gold = gold if any(g is not None for g in gold) else None
 
 
-def _unless_nothing_matches(out: Judged, files: Sequence[Predictions], hint: str) -> None:
+def _unless_nothing_matches(
+    out: Judged, said: tuple[Sequence[bool | None] | None, ...], files: Sequence[Predictions], hint: str
+) -> None:
     """Where no answer of a file equals any gold label, they name their labels in different ways."""
     if out.gold is None:
         return
@@ -134,6 +136,9 @@ def _unless_nothing_matches(out: Judged, files: Sequence[Predictions], hint: str
         return
     if golds.isdisjoint(given[0] | given[1]):
         which = "no prediction equals any gold label"
+        if all(grades is not None and not any(grades) for grades in said):
+            out.without_accuracy(f"{which}, and the files' own grades call none right, so κ alone decides")
+            return
     else:
         sides = [
             file for file, mine, other in zip(files, given, given[::-1], strict=True)
