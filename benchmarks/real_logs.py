@@ -131,10 +131,10 @@ def main() -> None:
         equal = None if None in (one["own"], one["accuracy"]) else abs(one["own"] - one["accuracy"]) < 1e-9
         same, differ = same + (equal is True), differ + (equal is False)
         mark = {True: "=", False: "≠", None: " "}[equal]
-        print(
-            f"{mark} {one['path']} ({one.get('commit')}): own {one['own']} [{one['by']}], ours {one['accuracy']} of {one['n']}"
-        )
-        print(f"      {one['why'][:300]}" if one["why"] else "", end="\n" if one["why"] else "")
+        print(f"{mark} {one['path']} ({one.get('commit')}): own {one['own']} [{one['by']}]", end="")
+        print(f", ours {one['accuracy']} of {one['n']}")
+        if one["why"]:
+            print(f"      {one['why'][:300]}")
     print(f"{len(found)} logs, {same} equal, {differ} different, {len(found) - same - differ} without one or the other")
     if args.out:
         args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -186,3 +186,9 @@ def test_strata_of_a_single_label_do_not_make_chance_certain() -> None:
 
 def test_an_interval_in_json() -> None:
     assert Interval(0.5, 0.25, None).to_json() == {"value": 0.5, "low": 0.25, "high": None}
+
+
+def test_labels_that_nobody_gave_count_where_there_is_one_stratum() -> None:
+    found = marginals(LEFT, RIGHT, 5)
+    highest = (np.bincount(LEFT) + np.bincount(RIGHT)).max() / 16
+    assert found.prevalence_index == pytest.approx((5 * highest - 1) / 4)

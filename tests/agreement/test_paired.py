@@ -185,7 +185,7 @@ def test_the_variance_vanishes_where_nothing_can_vary():
 @given(counts, counts, st.integers(1, 400))
 def test_limits_at_no_confidence_are_the_estimate(b, c, rest):
     n = b + c + rest
-    assert tango_limits(b, c, n, 0.0) == ((b - c) / n, (b - c) / n)
+    assert tango_limits(b, c, n, 0.0) == pytest.approx(((b - c) / n, (b - c) / n), abs=1e-9)
 
 
 @given(counts, counts, st.integers(1, 400), st.floats(0.1, 4))
@@ -219,6 +219,8 @@ def test_the_zero_of_a_decreasing_function(root, power):
     assert _solve(lambda x: (root - x) ** power, -1.0, 1.0) == pytest.approx(root, abs=1e-4 if power == 3 else 1e-12)
     assert _solve(lambda x: -1.0 - x, 0.0, 1.0) == 0.0
     assert _solve(lambda x: 2.0 - x, 0.0, 1.0) == 1.0
+    for near in (0.005, 0.995):
+        assert _solve(lambda x, at=near: at - x, 0.0, 1.0) == pytest.approx(near, abs=1e-12)
 
 
 def test_what_an_equivalence_test_says_of_itself():

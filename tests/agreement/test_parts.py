@@ -25,12 +25,15 @@ def counted(both, b, c, neither):
 
 
 @pytest.mark.parametrize(
-    ("b", "c", "name"), [(90, 10, "better"), (10, 90, "worse"), (20, 21, "same"), (40, 21, "open")]
+    ("b", "c", "name"), [(90, 10, "better"), (10, 90, "worse"), (20, 21, "same"), (21, 20, "same"), (40, 21, "open")]
 )
 def test_a_bound_is_beyond_the_margin_where_the_score_test_says_so(b, c, name):
     pair = counted(500, b, c, 100)
     n = 600 + b + c
-    assert accuracy_name(pair, Z) == name
+    assert accuracy_name(pair, Z) == accuracy_part(pair).name == name
+    assert accuracy_part(pair).better == {"better": "yes", "open": "open"}.get(name, "no")
+    leans = name == "open" and abs(b - c) > 1.96 * math.sqrt(b + c)
+    assert accuracy_part(pair).lean == (("ahead" if b > c else "behind") if leans else None)
     below, above = tango_z(b, c, n, -0.03), tango_z(b, c, n, 0.03)
     met = {"better": above, "worse": -below, "same": min(below, -above), "open": None}[name]
     if met is None:

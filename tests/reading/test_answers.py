@@ -234,6 +234,12 @@ EMOTIONS = tuple(Choice(x, x) for x in ("neutral", "joy", "surprise", "anger", "
         (ANIMALS, '{"answer": true}', INVALID),
         (ANIMALS, '"B"', "B"),
         (ANIMALS, "[B]", "B"),
+        (ANIMALS, '["dog"', "B"),
+        (ANIMALS, "The answer is B, as well as C", INVALID),
+        (ANIMALS, "The answer is B as well as C", INVALID),
+        (ANIMALS, "The answer is B | C", INVALID),
+        (ANIMALS, "The answer is B) or (C", INVALID),
+        (ANIMALS, 'The answer is "B" and "C"', INVALID),
     ],
 )
 def test_what_is_stated_is_read(choices: tuple[Choice, ...], answer: str, expected: str) -> None:

@@ -66,3 +66,7 @@ def test_open_answers() -> None:
     assert not matches_alias("Beatle", ["Beatles"])
     assert not matches_alias("the", ["a"])
     assert normalise_answer("An apple, the Pear") == "apple pear"
+
+
+def test_an_answer_that_names_no_label_is_written_so_in_every_file() -> None:
+    assert INVALID == "INVALID" == parse_label("", TOPICS)

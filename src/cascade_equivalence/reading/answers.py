@@ -50,7 +50,8 @@ _CALLED_WRONG = re.compile(
     re.IGNORECASE,
 )
 _LISTED = re.compile(
-    r"[)\]\"'”’*_.]*\s*(?:/|&|\||\bor\b|\band\b|\bas well as\b|,\s*(?:or\b|and\b)?)\s*[(\[\"'“‘*_]*", re.IGNORECASE
+    r"[)\]\"'”’*_.]*\s*(?:/|&|\||\bor\b|\band\b|\bas well as\b|,\s*(?:or\b|and\b|as well as\b)?)\s*[(\[\"'“‘*_]*",
+    re.IGNORECASE,
 )
 # "B. No, wait: C" takes back what stands before it.
 _TAKEN_BACK = re.compile(
@@ -259,7 +260,7 @@ def _contradicted(text: str, mention: _Mention, known: _Names) -> bool:
     listed = _LISTED.match(text, mention.end)
     if listed is not None:
         other = known.at(text, listed.end())
-        comma = "," in listed.group() and not re.search(r"\b(?:or|and)\b", listed.group(), re.IGNORECASE)
+        comma = "," in listed.group() and not re.search(r"\b(?:or|and|as)\b", listed.group(), re.IGNORECASE)
         if other is not None and other.label != mention.label:
             rest = text[other.end :].lstrip(")]\"'*_ ")
             return not comma or rest == "" or rest[0] in ".,;\n/&" or rest.lower().startswith(("or ", "and ", "are "))
