@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -109,10 +110,14 @@ def test_a_file_is_bounded_and_may_have_a_mark(tmp_path: Path) -> None:
         load_yaml(Path("/dev/zero"))
 
 
+# 1e4 is the number it looks here, and a text to PyYAML, which writes it without quotes.
+TEXT = st.text(max_size=8).filter(lambda text: not re.fullmatch(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+", text))
+
+
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(max_size=8),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        st.none() | st.booleans() | st.integers(-(10**9), 10**9) | TEXT,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
         max_leaves=8,
     )
 )
@@ -163,3 +168,10 @@ def test_a_study_names_the_key_and_the_cure(tmp_path: Path, line: str, words: st
 )
 def test_a_study_reads_numbers_as_they_look(tmp_path: Path, line: str, key: str, value: object) -> None:
     assert getattr(load_study(study(tmp_path, STUDY + line))[0], key) == value
+
+
+@pytest.mark.parametrize("models", ["[[a, b]]", "gpt", "3"])
+def test_models_that_are_no_mapping_are_named(tmp_path: Path, models: str) -> None:
+    text = "\n".join(line for line in STUDY.splitlines() if not line.startswith("models"))
+    with pytest.raises(UsageError, match="models: Input should be a valid dictionary"):
+        load_study(study(tmp_path, f"{text}\nmodels: {models}\n"))

@@ -103,7 +103,9 @@ def lifted(raw: Any) -> Any:
     """A study's mapping in which files that arms name themselves stand among the models, under the file's name."""
     if not isinstance(raw, Mapping) or not isinstance(raw.get("arms"), Mapping):
         return raw
-    models, arms = dict(raw.get("models") or {}), {}
+    if not isinstance(given := raw.get("models") or {}, Mapping):
+        return raw
+    models, arms = dict(given), {}
     for name, arm in raw["arms"].items():
         if not isinstance(arm, Mapping):
             arms[name] = arm
