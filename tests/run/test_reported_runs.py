@@ -189,7 +189,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterato
     yield place / "out"
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(12))
 def test_a_damaged_journal_is_told_or_changes_nothing(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: int
 ) -> None:
