@@ -27,7 +27,7 @@ class ShippedModel:
 
 
 POCKET_CTC = ShippedModel("pocket-ctc", "connector whisper-base → smollm2-135m, the embeddings of the words heard")
-POCKET_FRAMES = ShippedModel("pocket-frames", "connector whisper-base → smollm2-135m, every 80 ms one position")
+POCKET_FRAMES = ShippedModel("pocket-frames", "connector whisper-base → smollm2-135m, one embedding per 80 ms of sound")
 
 SHIPPED: dict[str, ShippedModel] = {m.name: m for m in (POCKET_CTC, POCKET_FRAMES)}
 
