@@ -52,6 +52,18 @@ def test_answers_of_an_earlier_version_of_the_study_are_left_out(directory: Path
     assert next(arm for arm in run.arms if arm.name == "s").latency[0]["asr"] == 1.0
 
 
+def test_the_times_of_a_system_are_not_those_of_one_that_had_its_name(directory: Path) -> None:
+    """A study that took another's place may call another system the same."""
+    journal = Journal(directory / JOURNAL)
+    journal.put_fact(
+        "latency:of another", {"arm": "s", "task": "t", "stages": [{"audio": 2.0, "asr": 9.0, "llm": 0.1}]}
+    )
+    arms = journal.fact("arms")
+    journal.put_fact("arms", arms | {"s": arms["s"] | {"latency": "latency:its own"}})
+    journal.close()
+    assert next(arm for arm in load(directory).arms if arm.name == "s").latency == ()
+
+
 Damage = Callable[[sqlite3.Connection], object]
 
 

@@ -142,8 +142,11 @@ class _Loader:
     def _latency(
         self, name: str, arm: ArmRecord, timed: tuple[LatencyRecord, ...], wanted: Mapping[str, tuple[str, ...]]
     ) -> tuple[Mapping[str, float], ...]:
-        """Of the arm's timed items those of the study as it is now, else the last."""
+        """Of the arm's timed items those of the study as it is now; in a journal that does not say which, the last."""
         own = self._optional(LatencyRecord, arm.latency)
+        if own is None and arm.latency is not None:
+            # What stands under the name may be another system's, whose place this one took.
+            return ()
         if own is None:
             keys = (f"latency:{key}" for keys in wanted.values() for key in keys)
             there = any(record.arm == name for record in timed)
