@@ -257,7 +257,7 @@ def _percent(share: float) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
+    return "undefined" if value is None else f"{value:z.3f}"
 
 
 def _points(share: float | None) -> str:
@@ -267,7 +267,7 @@ def _points(share: float | None) -> str:
 def _interval(interval: Interval | ErrorOverlap) -> str:
     if interval.low is None or interval.high is None:
         return _number(interval.value)
-    return f"{_number(interval.value)} [{interval.low:.3f}, {interval.high:.3f}]"
+    return f"{_number(interval.value)} [{interval.low:z.3f}, {interval.high:z.3f}]"
 
 
 def _share(interval: Interval) -> str:

@@ -50,7 +50,10 @@ def join(left: Predictions, right: Predictions, gold: Predictions | None = None)
     place = {i: n for n, i in enumerate(right.ids)}
     rows = [(n, place[i]) for n, i in enumerate(left.ids) if i in place]
     if not rows:
-        raise UsageError(f"no common ids: {left.path} has {named(left.ids, 3)}; {right.path} has {named(right.ids, 3)}")
+        raise UsageError(
+            f"no common ids: {left.path} has {named(left.ids, 3)}; {right.path} has {named(right.ids, 3)}. "
+            "--id-key names another field; '#' takes the row's number, where both hold the same items in the same order"
+        )
     ids = [left.ids[n] for n, _ in rows]
     unmatched = {
         "left": [i for i in left.ids if i not in place],
