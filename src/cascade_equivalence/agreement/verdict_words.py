@@ -75,7 +75,7 @@ def accuracy_words(part: AccuracyPart) -> str:
 
 def answers_words(part: AnswersPart) -> str:
     """The answers part with its figures."""
-    kappa = "not defined" if part.kappa is None else f"{part.kappa:.3f}"
+    kappa = "not defined" if part.kappa is None else f"{part.kappa:z.3f}"
     if part.reference is None or part.gap.value is None or part.gap.low is None or part.gap.high is None:
         return f"not judged: {part.why} (kappa {kappa})"
     figures = (
