@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -211,8 +212,9 @@ def main() -> int:
     parser.add_argument("--from", type=int, default=0, dest="first", help="leave out so many of the seeded order")
     args = parser.parse_args()
     # What the tests import from elsewhere, once for all forks; nothing of the package itself.
-    import statsmodels.stats.api  # noqa: F401
-
+    for name in ("hypothesis.strategies", "pytest", "scipy.optimize", "scipy.stats", "statsmodels.stats.api"):
+        importlib.import_module(name)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.chdir(ROOT)
     modules = [name for name in TESTS if name in args.modules or name.rpartition(".")[2] in args.modules.split(",")]
     for name in modules:

@@ -70,3 +70,10 @@ def test_open_answers() -> None:
 
 def test_an_answer_that_names_no_label_is_written_so_in_every_file() -> None:
     assert INVALID == "INVALID" == parse_label("", TOPICS)
+
+
+def test_a_text_that_is_another_choices_label_is_neithers() -> None:
+    swapped = (Choice("left", "right"), Choice("right", "left"))
+    assert [parse_label(said, swapped) for said in ("left", "right")] == ["left", "right"]
+    chained = (Choice("a", "b"), Choice("b", "c"), Choice("d", "d"))
+    assert [parse_label(said, chained) for said in ("a", "b", "c", "d")] == ["a", "b", "b", "d"]
