@@ -175,3 +175,12 @@ def test_models_that_are_no_mapping_are_named(tmp_path: Path, models: str) -> No
     text = "\n".join(line for line in STUDY.splitlines() if not line.startswith("models"))
     with pytest.raises(UsageError, match="models: Input should be a valid dictionary"):
         load_study(study(tmp_path, f"{text}\nmodels: {models}\n"))
+
+
+@pytest.mark.parametrize(
+    "tasks", ["[topic, topic]", "[topic, {task: topic, limit: 3}]", "[{manifest: a/x.jsonl}, {manifest: b/x.jsonl}]"]
+)
+def test_a_task_that_is_there_twice_replaces_none(tmp_path: Path, tasks: str) -> None:
+    text = "\n".join(line for line in STUDY.splitlines() if not line.startswith("tasks"))
+    with pytest.raises(UsageError, match=r"'(topic|x)' is there twice; give one of them another name"):
+        load_study(study(tmp_path, f"{text}\ntasks: {tasks}\n"))

@@ -254,6 +254,9 @@ class Study(Strict):
             if name not in there:
                 raise ValueError(f"{kind} '{name}' is not defined; there are: {', '.join(there)}")
 
+        titles = [task if isinstance(task, str) else task.title() for task in self.tasks]
+        if twice := [title for title in titles if titles.count(title) > 1]:
+            raise ValueError(f"tasks: '{twice[0]}' is there twice; give one of them another name")
         speech = [name for name, arm in self.arms.items() if arm.speech_llm or arm.planted]
         for name, arm in self.arms.items():
             if isinstance(arm.llm, Of):
