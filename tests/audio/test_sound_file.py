@@ -210,6 +210,21 @@ def test_two_files_in_one_are_refused(tmp_path: Path, container: str, subtype: s
             read(tmp_path, both)
 
 
+def test_very_many_samples_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence packs to nothing: an hour at the highest rate, of many channels, or more than the header says."""
+    hour = bytearray(encoded(np.zeros((4096, 8)), "FLAC", rate=192_000))
+    hour[18:26] = (192_000 << 44 | 7 << 41 | 15 << 36 | 3600 * 192_000).to_bytes(8, "big")
+    with pytest.raises(AudioError, match=r"item 'q7': .* over 60 million samples"):
+        read(tmp_path, bytes(hour))
+    monkeypatch.setattr("cascade_equivalence.audio.sound_file.MOST_FRAMES", 5 * RATE)
+    with pytest.raises(AudioError, match="million samples"):
+        read(tmp_path, encoded(NOISE))
+    assert read(tmp_path, encoded(NOISE[: 4 * RATE])).seconds == 4
+    monkeypatch.setattr("cascade_equivalence.audio.sound_file.MOST_SAMPLES", 6 * RATE)
+    with pytest.raises(AudioError, match="million in all channels"):
+        read(tmp_path, encoded(np.stack([NOISE[: 4 * RATE]] * 2, 1)))
+
+
 def test_an_ogg_file_with_a_hole_in_it(tmp_path: Path) -> None:
     whole = encoded(np.tile(NOISE, 3), "OGG", "VORBIS")
     middle, tenth = len(whole) // 2, len(whole) // 10

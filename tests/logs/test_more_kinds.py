@@ -165,3 +165,36 @@ def test_where_all_are_wrong_by_the_logs_own_grade_too_that_is_said(tmp_path: Pa
     joined = join(log, log)
     assert joined.gold is None
     assert "the files' own grades call none right" in joined.notes["accuracy"] and "labels" not in joined.notes
+
+
+def test_parquet_that_unpacks_to_very_much_is_refused(tmp_path: Path) -> None:
+    """One text many times over, a text in lists, and rows without end, in a few kilobytes each."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "file.parquet"
+    once = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 300, pyarrow.int32()), ["x" * 5_000_000])
+    ids = [str(n) for n in range(300)]
+    parquet.write_table(pyarrow.table({"id": ids, "prediction": once}), path, compression="zstd")
+    assert path.stat().st_size < 1 << 16
+    with pytest.raises(UsageError, match=r"unpack to 14.. MB or more, which is not read"):
+        read(path)
+    lists = pyarrow.ListArray.from_arrays(list(range(301)), once)
+    parquet.write_table(pyarrow.table({"id": ids, "prediction": lists}), path, compression="zstd")
+    with pytest.raises(UsageError, match=r"unpack to 14.. MB or more, which is not read"):
+        read(path)
+    zeros = pyarrow.nulls(6_000_000, pyarrow.int8())
+    parquet.write_table(pyarrow.table({"id": zeros, "prediction": zeros}), path, compression="zstd")
+    with pytest.raises(UsageError, match="12000000 values, which is not read"):
+        read(path)
+
+
+def test_long_texts_in_parquet_are_read(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    long = "long " * 20_000
+    rows = [{"id": n, "prediction": "ab"[n % 2], "prompt": long, "more": {"texts": [f"{n}", None]}} for n in range(900)]
+    path = tmp_path / "file.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    log = read(path)
+    assert len(log) == 900 and log.predictions[:2] == ["a", "b"]
+    assert read(path, key="more.texts.0").predictions[7] == "7"

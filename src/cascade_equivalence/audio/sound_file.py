@@ -19,6 +19,10 @@ from cascade_equivalence.errors import AudioError
 RATES = (1_000, 768_000)
 """Hz, the sample rates that are read."""
 MOST_SECONDS = 3_600
+MOST_FRAMES = 60_000_000
+"""An hour at 16 kHz, twenty minutes at 48 kHz: what fits into memory several times."""
+MOST_SAMPLES = 4 * MOST_FRAMES
+"""Of all channels together."""
 LEAST_SECONDS = 0.01
 MOST_CHANNELS = 64
 MOST_BYTES = 1 << 30
@@ -51,8 +55,8 @@ class Sound:
 def read_sound(path: Path, name: str) -> Sound:
     """The mean of a file's channels, checked. `name` is what errors call it.
 
-    Raises `AudioError` if the file is missing, no audio, shorter than it says, over an hour, of an absurd rate, empty,
-    silent, far beyond full scale, or if its channels cancel each other.
+    Raises `AudioError` if the file is missing, no audio, damaged, shorter than it says, over an hour or 60 million
+    samples, of an absurd rate, empty, silent, far beyond full scale, or if its channels cancel each other.
     """
     path = existing(path, name)
     try:
@@ -135,13 +139,27 @@ def _check_header(file: Any, name: str) -> None:
         )
     if frames > MOST_SECONDS * rate:
         raise AudioError(f"{name} is {frames / rate:.0f} s long, over {MOST_SECONDS} s; cut it into clips")
+    if frames > MOST_FRAMES or frames * channels > MOST_SAMPLES:
+        raise _too_many(name)
+
+
+def _too_many(name: str) -> AudioError:
+    one, all_of_them = MOST_FRAMES // 1_000_000, MOST_SAMPLES // 1_000_000
+    return AudioError(
+        f"{name} has over {one} million samples, or over {all_of_them} million in all channels; cut it into clips, or "
+        "lower its rate"
+    )
 
 
 def _mixed(file: Any, name: str) -> Sound:
     parts: list[NDArray[np.float32]] = []
     channels = file.channels
     total, square, peak, count, energy = np.zeros(channels), np.zeros(channels), 0.0, 0, np.zeros(2)
+    read, both = 0, np.zeros(2)  # of the mean of the channels: its sum and its square's
     while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+        read += len(block)
+        if read > min(MOST_FRAMES, MOST_SECONDS * file.samplerate) or read * channels > MOST_SAMPLES:
+            raise _too_many(name)  # a header may say less
         parts.append(block.mean(axis=1, dtype=np.float32))
         if not np.isfinite(block).all():
             continue
@@ -150,13 +168,17 @@ def _mixed(file: Any, name: str) -> Sound:
         square += np.square(wide).sum(axis=0)
         peak = max(peak, float(np.abs(block).max()))
         count += len(block)
+        middle = parts[-1].astype(np.float64)
+        both += middle.sum(), np.square(middle).sum()
         energy += _cancelled(wide)
     mono = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     if not len(mono):
         raise AudioError(f"{name} has no samples")
     if bad := int((~np.isfinite(mono)).sum()):
         raise AudioError(f"{name} has {bad} samples that are NaN or infinite")
-    _check_sound(mono, float((square / count - np.square(total / count)).mean()), peak, channels, name)
+    mean = float(both[0] / count)
+    each = float((square / count - np.square(total / count)).mean())
+    _check_sound(mean, max(float(both[1] / count) - mean * mean, 0.0), each, peak, channels, name)
     if energy[0] > MOST_CANCELLED * energy[1]:
         raise AudioError(
             f"{name}: for {100 * energy[0] / energy[1]:.0f} % of its sound its channels cancel each other (one is "
@@ -177,10 +199,9 @@ def _cancelled(block: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([each[kept < CANCELLED * each].sum(), each.sum()])
 
 
-def _check_sound(mono: NDArray[np.float32], each: float, peak: float, channels: int, name: str) -> None:
-    """each: mean power of the single channels around their means; peak: of any channel."""
-    mean = float(mono.mean(dtype=np.float64))
-    power = float(np.square(mono.astype(np.float64) - mean).mean())
+def _check_sound(mean: float, power: float, each: float, peak: float, channels: int, name: str) -> None:
+    """mean, power: of the channels' mean, the power around it; each: mean power of the single channels around their
+    means; peak: of any channel."""
     if peak > LOUDEST:
         raise AudioError(f"{name} has samples up to {peak:.4g}, far beyond full scale; scale it to −1 … 1")
     if channels > 1 and each > SILENT and power < CANCELLED * each:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +15,7 @@ from .csv_table import csv_rows
 from .entry import Row
 from .inspect_log import from_archive, from_document, is_inspect
 from .json_tables import rows_of
+from .parquet_rows import parquet_rows
 from .predictions import Predictions
 from .rows import Failed, Wanted, from_rows
 
@@ -50,7 +51,7 @@ def read(
         with opened(Path(path)) as stream:
             head = stream.peek(_HEAD)[:_HEAD]
             if head[:4] == b"PAR1":
-                return from_rows(_parquet_rows(name), name, "parquet", wanted)
+                return from_rows(parquet_rows(name), name, "parquet", wanted)
             if head[:4] == b"PK\x03\x04":
                 return from_archive(bounded(stream, name, MOST_ARCHIVE), name, wanted)
             return _text(stream, head, name, wanted)
@@ -186,26 +187,3 @@ def _shape(document: Any) -> str:
             f"; if the rows are in '{lists[0]}', save that list alone" if lists else ""
         )
     return "a list that holds other things than objects" if isinstance(document, list) else type(document).__name__
-
-
-def _parquet_rows(path: str) -> Iterable[tuple[int, Row]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise UsageError(
-            f"{path}: Parquet needs pyarrow: pip install cascade-equivalence[parquet], or write JSON lines"
-        ) from None
-    try:
-        number = 0
-        file = pyarrow.parquet.ParquetFile(path)
-        names = file.schema_arrow.names
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise UsageError(f"{path}: the column '{short(twice[0])}' is there twice; rename one of them")
-        for batch in file.iter_batches(batch_size=10_000):
-            rows: list[dict[str, Any]] = batch.to_pylist()
-            for row in rows:
-                number += 1
-                yield number, row
-    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, TypeError, LookupError, MemoryError) as error:
-        raise UsageError(f"{path}: a damaged Parquet file ({' '.join(str(error).split())[:200]})") from None
