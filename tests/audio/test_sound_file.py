@@ -268,6 +268,11 @@ def test_channels_that_cancel_each_other(tmp_path: Path, channels: list[float]) 
         read(tmp_path, encoded(np.stack([gain * NOISE for gain in channels], 1)))
 
 
+def test_a_pointer_of_git_lfs(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match=r"item 'q7': .* is a pointer of Git LFS, not the sound; `git lfs pull`"):
+        read(tmp_path, b"version https://git-lfs.github.com/spec/v1\noid sha256:be29\nsize 514557\n")
+
+
 def test_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "folder.wav").mkdir()
     with pytest.raises(AudioError, match=r"item 'q7': audio file .*folder\.wav is no file but a folder"):

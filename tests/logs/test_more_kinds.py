@@ -198,3 +198,8 @@ def test_long_texts_in_parquet_are_read(tmp_path: Path) -> None:
     log = read(path)
     assert len(log) == 900 and log.predictions[:2] == ["a", "b"]
     assert read(path, key="more.texts.0").predictions[7] == "7"
+
+
+def test_a_pointer_of_git_lfs(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a pointer of Git LFS, not the file it stands for"):
+        read(write(tmp_path, "version https://git-lfs.github.com/spec/v1\noid sha256:be29\nsize 514557\n", "log.eval"))

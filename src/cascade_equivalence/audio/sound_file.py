@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import unicodedata
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from cascade_equivalence.audio import mp3
 from cascade_equivalence.audio.containers import broken_off, second_start, why_damaged
 from cascade_equivalence.errors import AudioError
+from cascade_equivalence.reading.text import LFS_POINTER
 
 RATES = (1_000, 768_000)
 """Hz, the sample rates that are read."""
@@ -64,6 +66,9 @@ def read_sound(path: Path, name: str) -> Sound:
             raise AudioError(f"{name} has more than {MOST_BYTES >> 20} MB; cut it into clips")
         return _decoded(path, name)
     except _DECODER_ERRORS as error:
+        with contextlib.suppress(OSError), path.open("rb") as stream:
+            if stream.read(len(LFS_POINTER)) == LFS_POINTER:
+                raise AudioError(f"{name} is a pointer of Git LFS, not the sound; `git lfs pull` fetches it") from None
         said = " ".join(str(error).split()) or type(error).__name__
         raise AudioError(f"{name} cannot be read as audio ({said})") from None
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from ..errors import UsageError
 from ..reading import json_text
 from ..reading.terminal import short
-from ..reading.text import bounded, decoded, opened
+from ..reading.text import LFS_POINTER, bounded, decoded, opened
 from .csv_table import csv_rows
 from .entry import Row
 from .inspect_log import from_archive, from_document, is_inspect
@@ -84,6 +84,8 @@ def _text(stream: BinaryIO, head: bytes, name: str, wanted: Wanted) -> Predictio
     start = (head[2:].replace(b"\x00", b"") if utf16 else head.removeprefix(b"\xef\xbb\xbf")).lstrip()
     if not start and len(head) < _HEAD:
         raise UsageError(f"{name}: the file is empty")
+    if start.startswith(LFS_POINTER):
+        raise UsageError(f"{name}: a pointer of Git LFS, not the file it stands for; `git lfs pull` fetches that")
     if start[:1] not in (b"{", b"["):
         return from_rows(csv_rows(stream, name), name, "csv", wanted)
     # JSON lines are told from one document by the first line, which is an object of its own.

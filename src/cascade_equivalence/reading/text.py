@@ -20,6 +20,9 @@ LEAST_BOUNDED = 1 << 26
 MOST_LINE = 1 << 26
 """Bytes of one line."""
 
+LFS_POINTER = b"version https://git-lfs."
+"""What stands in a file that `git lfs` did not fetch begins so."""
+
 _GZIP = b"\x1f\x8b"
 _OTHER_PACKING = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "Zstandard", b"7z\xbc\xaf": "7-Zip"}
 _UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
