@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console
@@ -40,46 +41,74 @@ class Reporter(Protocol):
         yield  # type: ignore[misc]
 
 
-class Clock:
-    """The time left of a run: guesses of its stages, scaled by how long what is done has taken."""
+@dataclass
+class _Stage:
+    name: str
+    began: float
+    before: float
+    share: float
 
-    def __init__(self) -> None:
+    def done(self) -> float:
+        """The share of what there was to do that is done."""
+        return (self.share - self.before) / (1.0 - self.before) if self.before < 1.0 else 1.0
+
+
+class Clock:
+    """The time left of a run: guesses of its stages, scaled by how long what is done has taken.
+
+    A stage that nobody guessed is timed by itself.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._time = now
         self._guess: dict[str, float] = {}
-        self._began = time.monotonic()
+        self._began = now()
         self._done = 0.0
-        self._now: tuple[str, float] | None = None
+        self._unforeseen = 0.0
+        self._stage: _Stage | None = None
 
     def expect(self, stages: Sequence[tuple[str, float]]) -> None:
         """See `Reporter.expect`."""
         self._guess = dict(stages)
-        self._began = time.monotonic()
+        self._began, self._done, self._unforeseen = self._time(), 0.0, 0.0
 
-    def enter(self, name: str) -> str:
-        """A stage begins; returns its place, as "2 of 9"."""
-        self._now = (name, 0.0)
+    def enter(self, name: str, done: float = 0.0) -> str:
+        """A stage begins, of which a share was there before; returns its place, as "2 of 9"."""
+        self._stage = _Stage(name, self._time(), done, done)
         names = list(self._guess)
         return f"{names.index(name) + 1} of {len(names)}" if name in names else ""
 
     def reach(self, share: float) -> None:
         """The share of the present stage's work that is done."""
-        if self._now:
-            self._now = (self._now[0], share)
+        if self._stage:
+            self._stage.share = share
 
     def leave(self) -> None:
         """The present stage is over."""
-        if self._now:
-            self._done += self._guess.get(self._now[0], 0.0)
-        self._now = None
+        if self._stage and self._stage.name in self._guess:
+            self._done += self._guess[self._stage.name]
+        elif self._stage:
+            self._unforeseen += self._time() - self._stage.began
+        self._stage = None
 
     def left(self) -> float | None:
         """Seconds, or None before anything is timed."""
-        total = sum(self._guess.values())
-        name, share = self._now or ("", 0.0)
-        passed = self._done + share * self._guess.get(name, 0.0)
-        elapsed = time.monotonic() - self._began
-        if not total or passed < 0.02 * total or elapsed < 5:
+        total, passed, stage = sum(self._guess.values()), self._done, self._stage
+        elapsed = self._time() - self._began - self._unforeseen
+        here = 0.0
+        if stage and stage.name in self._guess:
+            passed += stage.done() * self._guess[stage.name]
+        elif stage:
+            taken = self._time() - stage.began
+            elapsed -= taken
+            if not stage.done():
+                return None
+            here = taken * (1.0 / stage.done() - 1.0)
+        if not total:
+            return here if stage else None
+        if passed < 0.02 * total or elapsed < 5:
             return None
-        return max(0.0, (total - passed) * elapsed / passed)
+        return here + max(0.0, (total - passed) * elapsed / passed)
 
 
 class _Rate(ProgressColumn):
@@ -130,7 +159,7 @@ class ConsoleReporter:
     @contextmanager
     def stage(self, name: str, total: int, done: int) -> Iterator[Stage]:
         """See `Reporter.stage`."""
-        place = self._clock.enter(name)
+        place = self._clock.enter(name, done / total if total else 1.0)
         title = plain(f"{place + ' · ' if place else ''}{name}")
         columns = (
             TextColumn("{task.description:38.38}"),
