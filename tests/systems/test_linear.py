@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from cascade_equivalence.systems.linear import OneDnnLinear, by_onednn
+from cascade_equivalence.systems.linear import OneDnnLinear, by_onednn, product
 
 
 @pytest.mark.parametrize("shape", [(1, 24), (8, 24), (3, 7, 24), (2, 3, 5, 24), (0, 24)])
@@ -46,3 +46,21 @@ def test_gradients_and_other_precisions_take_the_usual_way() -> None:
     half = copy.deepcopy(layer).bfloat16()
     with torch.inference_mode():
         assert half(torch.randn(16, 8, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("shape", [(576, 192), (64, 96), (192, 576)])
+def test_the_number_of_threads_changes_no_bit(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    width, out = shape
+    weight, before = torch.randn(out, width), torch.get_num_threads()
+    try:
+        with torch.inference_mode():
+            for rows in range(1, 41):
+                given = torch.randn(rows, width)
+                torch.set_num_threads(1)
+                alone = product(given, weight)
+                for threads in (2, 3, 8):
+                    torch.set_num_threads(threads)
+                    assert torch.equal(product(given, weight), alone), (rows, threads)
+    finally:
+        torch.set_num_threads(before)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.systems.linear import product
 
 CHUNK = 1 << 14
 """Rows of the head that are brought to float32 at once."""
@@ -75,7 +76,7 @@ class Head:
         parts = []
         for start in range(0, len(self.weight), CHUNK):
             rows = slice(start, min(start + CHUNK, len(self.weight)))
-            parts.append(self._shaped(flat @ self.weight[rows].float().T, rows).logsumexp(-1))
+            parts.append(self._shaped(product(flat, self.weight[rows].float()), rows).logsumexp(-1))
         return torch.stack(parts).logsumexp(0)
 
     def _shaped(self, logits: torch.Tensor, rows: Any) -> torch.Tensor:
