@@ -37,18 +37,18 @@ def forecast(run: Run, questions: Iterable[Question], shown: Shown | None = None
     asked = list(questions)
     heard = [q for q in asked if q.hears]
     wanted = {clip_key(plan, q) for q in heard}
-    clips = len(wanted) - len(journal.rows(ClipRow, wanted))
+    stimuli = Stimuli(plan, journal.rows(ClipRow, wanted), {})
+    clips = len(wanted) - len(stimuli.clips)
     found = [Expected("clips", clips, clips * CLIP_S)]
-    stimuli = Stimuli.of(plan, journal, heard)
     for asr in dict.fromkeys(arm.asr for arm in plan.arms if arm.asr):
         pieces = {(clip_key(plan, q), q.anew) for q in heard if q.arm.asr == asr}
         keys = {key for q in heard if q.arm.asr == asr and (key := stimuli.transcript_key(q))}
-        left = len(pieces) - len(journal.rows(TranscriptRow, keys))
+        left = len(pieces) - len(keys) + len(journal.missing(TranscriptRow, list(keys)))
         found.append(Expected(f"transcripts: {asr}", left, left * _each(plan, asr, TRANSCRIPT_S_PER_GB)))
     for arm in plan.arms:
         trials = [pair for task in plan.tasks for pair in of_trials(plan, arm, task) if not shown or shown(pair[0])]
         keys = {plan.answer_key(arm, question.task, trial) for question, trial in trials}
-        left = len(keys) - len(journal.rows(AnswerRow, keys))
+        left = len(journal.missing(AnswerRow, list(keys)))
         # The checks ask about as often again as there are trials for them.
         beside = sum(q.arm.name == arm.name for q in asked) - len(keys) if left else 0
         seconds = (left + beside) * _each(plan, arm.answers, ANSWER_S_PER_GB)

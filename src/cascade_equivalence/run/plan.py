@@ -203,7 +203,7 @@ class Plan:
     sizes: Sizes = Sizes()
     requests: Mapping[str, int] = field(default_factory=dict)
     _known: dict[object, str] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Digests that stand in the keys of many trials, once made."""
+    """Keys, and digests that stand in those of many trials, once made: a large study asks for each again and again."""
 
     def conditions_of(self, task: Task) -> tuple[Condition, ...]:
         """The conditions that a task is run under."""
@@ -279,12 +279,15 @@ class Plan:
 
     def clip_key(self, item: Item, condition: Condition) -> str:
         """Key of an item's clip under a condition."""
-        source = source_of(item)
-        return self._once((source, condition.recipe), lambda: self._clip_key(source, condition))
+        heard = ("clip", item.audio, item.voice, item.text, condition)
+        return self._once(heard, lambda: self._clip_key(item, condition))
 
-    def _clip_key(self, source: str, condition: Condition) -> str:
+    def _clip_key(self, item: Item, condition: Condition) -> str:
         steps = self._recipe(condition)
-        return digest_of([RECIPE, RATE, source, steps, self.seed if steps else None])
+        return digest_of([RECIPE, RATE, self._source(item), steps, self.seed if steps else None])
+
+    def _source(self, item: Item) -> str:
+        return self._once(("source", item.audio, item.voice, item.text), lambda: source_of(item))
 
     def _recipe(self, condition: Condition) -> list[object]:
         talkers = [talkers_digest(self.talkers)] if condition.has("babble") else []
@@ -292,7 +295,8 @@ class Plan:
 
     def transcript_key(self, asr: str, clip: str, anew: str = "") -> str:
         """Key of an ASR's transcript of a clip. anew: what it is repeated for, if it is."""
-        return digest_of([RECIPE, self._model_digest(asr), clip, *([anew] if anew else [])])
+        made_of = [RECIPE, self._model_digest(asr), clip, *([anew] if anew else [])]
+        return self._once(("transcript", asr, clip, anew), lambda: digest_of(made_of))
 
     def reply_key(self, arm: ArmPlan, task: Task, item: Item, content: str | None, anew: str = "") -> str:
         """Key of what a model says to one content (a text, a clip's hash, or nothing), shared by all arms it answers
@@ -305,8 +309,12 @@ class Plan:
 
     def answer_key(self, arm: ArmPlan, task: Task, trial: Trial) -> str:
         """Key of an arm's answer on a trial: a hash of the recipe."""
+        of = ("answer", arm.name, task.name, trial.item.id, trial.condition.name)
+        return self._once(of, lambda: self._answer_key(arm, task, trial))
+
+    def _answer_key(self, arm: ArmPlan, task: Task, trial: Trial) -> str:
         item = trial.item
-        source = item.text if not arm.hears else source_of(trial.sound) if trial.sound else None
+        source = item.text if not arm.hears else self._source(trial.sound) if trial.sound else None
         recipe = [RECIPE, arm.name, self.arm_digest(arm), self.calibration, self.mode(task)]
         said = [self._wording(arm, task, item), task.name, item.id, source]
         return digest_of([*recipe, *said, trial.condition.name, self._recipe(trial.condition), self.seed])
