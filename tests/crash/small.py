@@ -20,7 +20,7 @@ from tests.run.small import contents
 ITEMS = 8
 
 
-def write_study(directory: Path) -> Path:
+def write_study(directory: Path, items: int = ITEMS, batch: int = 2) -> Path:
     """A gold arm, a cascade whose transcripts lie in a file, and a speech LLM, on shipped items in two conditions."""
     from tests.systems.speech import tiny
 
@@ -28,16 +28,16 @@ def write_study(directory: Path) -> Path:
     tiny.write_qwen2_audio(directory / "speech")
     from cascade_equivalence.tasks.task import load_task
 
-    task = load_task("topic", limit=ITEMS)
+    task = load_task("topic", limit=items)
     with (directory / "heard.jsonl").open("w", encoding="utf-8") as file:
         for item in (*task.items, *task.dev):
             for condition in ("clean", "babble@5dB"):
                 file.write(json.dumps({"id": f"{item.id}/{condition}", "prediction": item.text}) + "\n")
     study = {
-        "name": "crash", "tasks": ["topic"], "limit": ITEMS, "conditions": ["clean", "babble@5dB"], "resamples": 100,
+        "name": "crash", "tasks": ["topic"], "limit": items, "conditions": ["clean", "babble@5dB"], "resamples": 100,
         "models": {
-            "llm": {"id": "llm", "prompt": "plain", "batch_size": 2}, "heard": {"predictions": "heard.jsonl"},
-            "speech": {"id": "speech", "batch_size": 2},
+            "llm": {"id": "llm", "prompt": "plain", "batch_size": batch}, "heard": {"predictions": "heard.jsonl"},
+            "speech": {"id": "speech", "batch_size": batch},
         },
         "arms": {
             "gold": {"transcript": "gold", "llm": "llm"}, "cascade": {"asr": "heard", "llm": "llm"},

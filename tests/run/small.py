@@ -38,3 +38,16 @@ def contents(out: Path) -> dict[str, list[Any]]:
         return {t: db.execute(f"SELECT {c} FROM {t} ORDER BY key").fetchall() for t, c in STEADY.items()}
     finally:
         db.close()
+
+
+def facts(out: Path) -> dict[str, str]:
+    """The facts that are computed from rows, as they are written: offsets, hearing checks, repeated answers."""
+    db = sqlite3.connect(out / "journal.sqlite")
+    try:
+        return {
+            key: value
+            for key, value in db.execute("SELECT key, value FROM facts ORDER BY key")
+            if key.startswith(("offset:", "hearing:", "retest:"))
+        }
+    finally:
+        db.close()

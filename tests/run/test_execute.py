@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.small import STUDY, contents, run
+from tests.run.small import STUDY, contents, facts, run
 
 CONDITIONS = 2
 """Under which the default study asks about topics."""
@@ -70,6 +70,19 @@ def test_running_again_does_no_model_work(done: Path) -> None:
     assert "loading" not in again.stderr
     assert "nothing to do: every answer is there" in again.stderr
     assert contents(done) == before
+
+
+def test_what_checks_found_is_read_from_the_replies_again_where_it_is_lost(done: Path) -> None:
+    before = facts(done)
+    db = sqlite3.connect(done / "journal.sqlite")
+    with db:
+        db.execute("DELETE FROM facts WHERE key LIKE '%hearing:%' OR key LIKE '%retest:%'")
+    db.close()
+    assert facts(done) != before
+    again = run(done)
+    assert again.returncode == 0
+    assert "loading" not in again.stderr
+    assert facts(done) == before
 
 
 def test_more_items_only_add_what_is_missing(done: Path) -> None:
