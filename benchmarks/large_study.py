@@ -3,9 +3,10 @@
 The answers are made up (often right, transcripts with wrong words), everything else is real: tasks by manifest, plan,
 journal, report. 13 arms that hear under 8 conditions: 105 answers an item.
 
-python benchmarks/large_study.py FOLDER [--items 960 1920 3840]
+python benchmarks/large_study.py FOLDER [--items 294 1182 3840]
 
-FOLDER keeps a run of each size; one that is there is measured again without being made again.
+FOLDER keeps a run of each size; one that is there is measured again without being made again. "resume" is all that
+`ceq run` does on a finished run before it writes the report: reading the study, planning, and finding nothing to do.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from cascade_equivalence.run.execute import execute
 from cascade_equivalence.run.executors import Executor
@@ -32,6 +34,7 @@ from cascade_equivalence.run.progress import Silent
 from cascade_equivalence.run.run import open_run
 from cascade_equivalence.run.work import Ask, Make, Sound, Transcribe, Work
 from cascade_equivalence.study.build import build_plan
+from cascade_equivalence.study.go import run_plan
 from cascade_equivalence.study.record import record
 from cascade_equivalence.study.spec import Study, load_study
 from cascade_equivalence.tasks.manifest import read_manifest
@@ -149,34 +152,32 @@ class MadeUp:
         return ReplyRow(piece.keys[i], piece.asker, content, json.dumps(scores), None, 0, 0.05, 16, read=60)
 
 
-class Refuses:
-    """An executor for a run that has nothing to do."""
-
-    def map(self, work: Sequence[Work], in_turn: bool = False) -> Iterator[list[Row]]:
-        """See `Executor.map`."""
-        raise AssertionError(f"asked again: {work[0]}")
-        yield []
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
 def made(folder: Path, items: int) -> None:
-    """Make the run of a size, unless it is there; else plan its resume."""
+    """Make the run of a size."""
     folder.mkdir(parents=True, exist_ok=True)
     study = study_of(folder, items)
     plan = build_plan(study, folder, lambda line: None)
-    done = (folder / "run" / "done").is_file()
 
     def executor(here: Executor, plan: Plan, store: object) -> Executor:
-        return Refuses() if done else MadeUp(plan, folder / "run")
+        return MadeUp(plan, folder / "run")
 
-    start = time.process_time(), time.perf_counter()
     with open_run(folder / "run", plan, Silent(), executor) as run:
         record(study, plan, run.journal)
         assert execute(run) == 0
     (folder / "run" / "done").touch()
-    tell("resume" if done else "made", *start)
+
+
+class NothingToDo(Silent):
+    """A reporter of a run that asks nothing."""
+
+    def stage(self, name: str, total: int, done: int) -> Any:
+        """See `Reporter.stage`."""
+        raise AssertionError(f"asked again: {name}, {total - done} of {total}")
+
+
+def resumed(folder: Path, items: int) -> None:
+    """Run the finished study again."""
+    assert run_plan(study_of(folder, items), folder, folder / "run", NothingToDo()).total == 0
 
 
 def tell(what: str, processor: float, wall: float) -> None:
@@ -190,21 +191,22 @@ def main() -> None:
     """Make what is missing, then measure each step in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--items", type=int, nargs="+", default=[960, 1920, 3840])
-    parser.add_argument("--step", choices=("make", "report", "export"))
+    parser.add_argument("--items", type=int, nargs="+", default=[294, 1182, 3840])
+    parser.add_argument("--step", choices=("make", "resume", "report", "export"))
     args = parser.parse_args()
     for items in args.items:
         folder = args.folder / str(items)
         if args.step is None:
             print(f"{items} items, {items * 105:,} answers", flush=True)
             again = [] if (folder / "run" / "done").is_file() else ["make"]
-            for step in (*again, "make", "report", "export"):
+            for step in (*again, "resume", "report", "export"):
                 here = [sys.executable, __file__, str(args.folder), "--items", str(items), "--step", step]
                 subprocess.run(here, check=True, stdout=None)
             continue
         start = time.process_time(), time.perf_counter()
-        if args.step == "make":
-            made(folder, items)
+        if args.step in ("make", "resume"):
+            {"make": made, "resume": resumed}[args.step](folder, items)
+            tell(args.step, *start)
             continue
         from cascade_equivalence.cli import main as ceq
 
