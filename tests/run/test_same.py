@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.run.nodes import Nodes
 from tests.run.small import STUDY, contents, facts, run
 
 pytestmark = pytest.mark.slow
@@ -70,8 +71,6 @@ def test_more_threads(runs: Runs, here: Path) -> None:
 
 def test_two_nodes_of_a_ray_cluster(runs: Runs, here: Path) -> None:
     pytest.importorskip("ray")
-    from tests.run.nodes import Nodes
-
     with Nodes() as nodes:
         there = runs("ray", {"ray": {"address": nodes.address, "workers": 2}})
     assert_same(there, here)
