@@ -97,14 +97,15 @@ class _Side:
     def __init__(self, weights: Resamples, said: Ints, gold: Ints, invalid: int, stratum: Ints) -> None:
         state = np.where(gold < 0, 0, np.where(said == gold, 1, 2))
         self.of_item = stratum * (invalid + 1) + said
-        codes, self._counts = weights.counted(self.of_item * 3 + state)
-        self.labels, self._starts = np.unique(codes // 3, return_index=True)
+        counted = weights.counted(self.of_item * 3 + state, 3)
+        codes, self._counts = counted.codes, counted.of_code
+        self.labels, self._of_label = counted.labels, counted.of_label
         self._gold, self._wrong = codes % 3 > 0, codes % 3 == 2
         self._valid = self._wrong & (codes // 3 % (invalid + 1) != invalid)
 
     def counts(self, here: slice, union: Ints) -> Floats:
         """Of some resamples, by label: (len(union), b)."""
-        found = np.add.reduceat(self._counts[:, here].astype(np.float64), self._starts, axis=0)
+        found = self._of_label[:, here].astype(np.float64)
         if len(self.labels) == len(union):
             return found
         out = np.zeros((len(union), found.shape[1]))

@@ -27,6 +27,22 @@ _MOST_PATTERNS = 4096
 MOST_DENSE_CLASSES = 48
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """codes, labels: those that occur, ascending. of_code, of_label: (codes, resamples) and (labels, resamples), how
+    often each was drawn."""
+
+    codes: Ints
+    labels: Ints
+    of_code: NDArray[np.generic]
+    of_label: NDArray[np.generic]
+
+    @property
+    def nbytes(self) -> int:
+        """Of the counts."""
+        return self.of_code.nbytes + self.of_label.nbytes
+
+
 @dataclass(frozen=True)
 class Resamples:
     """`resamples` bootstrap draws of n items, as weights on sampled units.
@@ -53,7 +69,7 @@ class Resamples:
     clustered: bool
     token: str
     _kept: list[Weights] = field(default_factory=list, repr=False, compare=False)
-    _counted: dict[bytes, tuple[Ints, NDArray[np.generic]]] = field(default_factory=dict, repr=False, compare=False)
+    _counted: dict[bytes, Counted] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def units(self) -> int:
@@ -211,8 +227,8 @@ class Resamples:
 
         return apply
 
-    def counted(self, labels: Ints) -> tuple[Ints, NDArray[np.generic]]:
-        """(n,) codes → those that occur, ascending, and (codes, resamples) how often each was drawn.
+    def counted(self, labels: Ints, states: int) -> Counted:
+        """How often each of (n,) codes, label × `states` + state, was drawn.
 
         Kept with the weights, since a system's answers stand in several pairs.
         """
@@ -220,10 +236,15 @@ class Resamples:
         if key not in self._counted:
             present, code = np.unique(labels, return_inverse=True)
             total = self.count(code.astype(np.int64), len(present))
-            found = np.concatenate([_narrow(total(w)) for w in self.blocks()], axis=1)
-            if found.nbytes + sum(kept.nbytes for _, kept in self._counted.values()) > _COUNTED_BYTES:
+            of_label, starts = np.unique(present // states, return_index=True)
+            parts = []
+            for w in self.blocks():
+                here = total(w)
+                parts.append((_narrow(here), _narrow(np.add.reduceat(here, starts, axis=0))))
+            made = Counted(present, of_label, *(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
+            if made.nbytes + sum(kept.nbytes for kept in self._counted.values()) > _COUNTED_BYTES:
                 self._counted.clear()
-            self._counted[key] = present, found
+            self._counted[key] = made
         return self._counted[key]
 
 
