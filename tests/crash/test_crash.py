@@ -1,4 +1,4 @@
-"""A few kills of each command; `tests.crash` and `tests.crash.spread` do more of them, and what a disk and damage can do."""
+"""A few kills of each command; `tests.crash` and `tests.crash.spread` do more, and what disks and damage can do."""
 
 from __future__ import annotations
 
