@@ -112,7 +112,11 @@ def counts(run: Path) -> dict[str, int]:
 
 def difference(run: Path, calm: Path) -> str | None:
     """How a run's journal differs from the undisturbed one's: labels and rows exactly, scores as numbers."""
-    found, wanted = contents(run), contents(calm)
+    wanted = contents(calm)
+    try:
+        found = contents(run)
+    except sqlite3.Error as error:
+        return f"the journal cannot be read ({error})"
     for table, rows in wanted.items():
         if [row[0] for row in found[table]] != [row[0] for row in rows]:
             return f"{table}: {len(found[table])} rows, not the {len(rows)} of the undisturbed run"

@@ -77,6 +77,30 @@ def test_a_damaged_journal_is_one_clear_error_from_every_read(tmp_path: Path) ->
             read()
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE clips SET key = 'c' WHERE key = 'a'", "UPDATE clips SET snr_db = 3.0 WHERE key = 'b'",
+        "UPDATE clips SET digest = NULL WHERE key = 'b'",
+        "UPDATE clips SET item = CAST(x'ff31' AS TEXT) WHERE key = 'a'",
+        "UPDATE facts SET value = '2' WHERE key = 'x'",
+    ],
+)  # fmt: skip
+def test_a_check_finds_what_nobody_reads(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "j.sqlite"
+    journal = Journal(path)
+    journal.check()
+    journal.add(row("a"), row("b"))
+    journal.put_fact("x", 1)
+    journal.check()
+    journal.close()
+    with sqlite3.connect(path) as db:
+        db.execute(statement)
+    db.close()
+    with pytest.raises(RunError, match="is damaged and cannot be read"):
+        Journal(path, create=False).check()
+
+
 def test_a_damaged_version_is_a_clear_error(tmp_path: Path) -> None:
     for number, value in enumerate(["{", "null", '"2"', "true", "[2]", "1" * 5000]):
         path = tmp_path / f"{number}.sqlite"

@@ -217,3 +217,22 @@ def test_a_damaged_journal_is_told_or_changes_nothing(
         assert contents(out) == contents(finished)
     else:
         assert "journal" in said.err
+
+
+@pytest.mark.parametrize("table", ["replies", "clips", "transcripts", "answers"])
+def test_a_changed_row_is_told_by_every_command(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str
+) -> None:
+    """One that only a check of hearing reads, or whose key is not asked for any more, is no exception."""
+    study = finished.parent / "study.yaml"
+    keys = [key for (key,) in sqlite3.connect(finished / "journal.sqlite").execute(f"SELECT key FROM {table}")]
+    for at in random.Random(1).sample(range(len(keys)), min(3, len(keys))):
+        out = tmp_path / f"{table}{at}"
+        shutil.copytree(finished, out)
+        db = sqlite3.connect(out / "journal.sqlite")
+        db.execute(f"UPDATE {table} SET key = 'x' || substr(key, 2) WHERE key = ?", (keys[at],))
+        db.commit()
+        db.close()
+        for words in (("report", out), ("run", study, "--out", out)):
+            assert cli.main([str(word) for word in words]) == 1
+            assert f"a row of {table} is not what was written" in capsys.readouterr().err
