@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cascade_equivalence.errors import ModelError
+from cascade_equivalence.turns import MAKING_A_MODEL
 
 
 def convert(source: Path, target: Path) -> None:
@@ -15,7 +16,8 @@ def convert(source: Path, target: Path) -> None:
     except ImportError as error:
         raise ModelError(f"{error}; install cascade-equivalence[models]") from None
 
-    model = AutoModelForCausalLM.from_pretrained(source, gguf_file="model.gguf", dtype=torch.float32)
+    with MAKING_A_MODEL:
+        model = AutoModelForCausalLM.from_pretrained(source, gguf_file="model.gguf", dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file="model.gguf")
     # transformers marks the model as quantised although every tensor is float32 now, and then refuses to save.
     if hasattr(model.config, "quantization_config"):

@@ -67,13 +67,18 @@ class SweepCrossing:
 
 def changes_of(tasks: Sequence[TaskRecord], arms: Sequence[Arm], cells: Cells) -> tuple[Change, ...]:
     """Every arm that hears, under every condition but clean; controls too, the reason for having them."""
-    found = []
-    for group in groups_of(tasks):
-        for arm in arms:
-            for condition in group.conditions if arm.hears else ():
-                if condition != CLEAN and (change := _change(group, condition, arm.name, cells)):
-                    found.append(change)
-    return tuple(found)
+    groups = groups_of(tasks)
+    # From the last, the largest, backwards: its weights are those that the comparisons used last.
+    found = {
+        group.name: [
+            change
+            for arm in arms
+            for condition in (group.conditions if arm.hears else ())
+            if condition != CLEAN and (change := _change(group, condition, arm.name, cells))
+        ]
+        for group in reversed(groups)
+    }
+    return tuple(change for group in groups for change in found[group.name])
 
 
 def _change(group: Group, condition: str, arm: str, cells: Cells) -> Change | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,10 +138,15 @@ def analyse(directory: Path) -> Results:
     by_group, groups = Cells(study, cells), {group.name: group for group in groups_of(tasks)}
     proofs = {arm.name: hearing_of(tasks, arm.hearing, _one_label(arm, run)) for arm in arms if arm.hearing}
     withheld = _withheld(arms, proofs)
-    comparisons = tuple(
-        replace(c, calibrations=kappas(study, groups[c.task], arms, run.given, c)) if c.primary else c
-        for c in compare_arms(study, tasks, arms, by_group, withheld)
-    )
+    # Texts are compared in Python, resamples in NumPy, which lets other threads run: two processors do both at once.
+    with ThreadPoolExecutor(1) as beside:
+        errors = beside.submit(word_errors, conditions, arms, tasks, run.given)
+        compared = compare_arms(study, tasks, arms, by_group, withheld)
+        changes = changes_of(tasks, arms, by_group)
+        comparisons = tuple(
+            replace(c, calibrations=kappas(study, groups[c.task], arms, run.given, c)) if c.primary else c
+            for c in compared
+        )
     speech = {arm.name for arm in arms if arm.kind == "speech"}
     timed = costs(arms, (study.prices or {}).get("gpu_hour"))
     elsewhere = {arm.name for arm in arms if arm.elsewhere}
@@ -152,7 +158,7 @@ def analyse(directory: Path) -> Results:
         environment=run.environment,
         cells=cells,
         comparisons=comparisons,
-        word_errors=word_errors(conditions, arms, tasks, run.given),
+        word_errors=errors.result(),
         disagreements=disagreements_of(tasks, conditions, speech, run.given, comparisons),
         snr=_snr(run.clips),
         compute_s={
@@ -164,7 +170,7 @@ def analyse(directory: Path) -> Results:
         matches=run.matches,
         hearing=proofs if run.gated else None,
         retests=tuple(r for arm in arms for r in retest(arm, tasks, run.given[arm.name], study)),
-        changes=changes_of(tasks, arms, by_group),
+        changes=changes,
         reversals=reversals_of(study, tasks, arms, by_group, withheld),
         crossings=crossings_of(study, tasks, arms, by_group, withheld),
         orders=orders_of(tasks, run.variants, arms, by_group, permuted),

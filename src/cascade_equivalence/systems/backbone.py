@@ -20,6 +20,7 @@ from cascade_equivalence.systems.head import Head
 from cascade_equivalence.systems.linear import by_onednn
 from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.templates import adopt_template
+from cascade_equivalence.turns import MAKING_A_MODEL
 
 _PREFIXES_KEPT = 4
 
@@ -89,12 +90,13 @@ class Backbone:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         try:
-            model = AutoModelForCausalLM.from_pretrained(
-                directory,
-                dtype=getattr(torch, placement.dtype),
-                use_safetensors=True,
-                trust_remote_code=False,
-            )
+            with MAKING_A_MODEL:
+                model = AutoModelForCausalLM.from_pretrained(
+                    directory,
+                    dtype=getattr(torch, placement.dtype),
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                )
             tokenizer = adopt_template(AutoTokenizer.from_pretrained(directory, trust_remote_code=False), directory)
         except Exception as error:  # whatever a library raises at files of others
             raise ModelError(f"LLM '{name}' cannot be loaded from {directory}: {error}") from None

@@ -18,6 +18,7 @@ from cascade_equivalence.systems.loading import Placement
 from cascade_equivalence.systems.templates import adopt_template
 from cascade_equivalence.systems.tensors import Tensor as Stored
 from cascade_equivalence.systems.tensors import read_directory
+from cascade_equivalence.turns import MAKING_A_MODEL
 
 _SHOWN = 3
 # Sizes that differ are said below, with names.
@@ -127,7 +128,7 @@ def on_meta(architecture: str, directory: Path) -> Any:
         for name, tensor in stored(directory).items()
     }
     made = getattr(transformers, architecture)
-    with _quiet():
+    with MAKING_A_MODEL, _quiet():
         try:
             config = made.config_class.from_pretrained(directory, local_files_only=True)
             model, info = made.from_pretrained(None, config=config, state_dict=tensors, device_map="meta", **_ACCOUNTED)
@@ -141,7 +142,7 @@ def from_pretrained(architecture: str, name: str, directory: Path, placement: Pl
     """A model of one of transformers' classes from a directory, every tensor accounted for. Raises `ModelError`."""
     import transformers
 
-    with _quiet(), _without_adapter(directory) as bare:
+    with MAKING_A_MODEL, _quiet(), _without_adapter(directory) as bare:
         try:
             model, info = getattr(transformers, architecture).from_pretrained(
                 bare,
@@ -198,7 +199,7 @@ def causal(model: Any) -> Any:
     """The model's language model and head as the causal LM of their own class: the same objects, no copy."""
     from transformers import AutoModelForCausalLM
 
-    with torch.device("meta"):
+    with MAKING_A_MODEL, torch.device("meta"):
         causal = AutoModelForCausalLM.from_config(model.config.text_config, trust_remote_code=False)
     causal.model = model.model.language_model
     causal.lm_head = model.lm_head

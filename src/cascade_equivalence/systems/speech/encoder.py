@@ -14,6 +14,7 @@ from cascade_equivalence.errors import ModelError
 from cascade_equivalence.systems import attention
 from cascade_equivalence.systems.linear import by_onednn
 from cascade_equivalence.systems.loading import Placement
+from cascade_equivalence.turns import MAKING_A_MODEL
 
 FRAME = 320
 """Samples per encoder state (20 ms)."""
@@ -46,12 +47,13 @@ class WhisperEncoder:
         from transformers import WhisperFeatureExtractor, WhisperModel
 
         try:
-            model = WhisperModel.from_pretrained(
-                directory,
-                dtype=getattr(torch, placement.dtype),
-                use_safetensors=True,
-                attn_implementation=attention.register(),
-            )
+            with MAKING_A_MODEL:
+                model = WhisperModel.from_pretrained(
+                    directory,
+                    dtype=getattr(torch, placement.dtype),
+                    use_safetensors=True,
+                    attn_implementation=attention.register(),
+                )
             self.features: Any = WhisperFeatureExtractor.from_pretrained(directory)
         except Exception as error:  # whatever a library raises at files of others
             raise ModelError(f"audio encoder '{name}' cannot be loaded from {directory}: {error}") from None

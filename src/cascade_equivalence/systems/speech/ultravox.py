@@ -24,6 +24,7 @@ from cascade_equivalence.systems.speech.checkpoint import account, fill, load_to
 from cascade_equivalence.systems.speech.composition import Composition
 from cascade_equivalence.systems.speech.encoder import Tower, WhisperEncoder
 from cascade_equivalence.systems.speech.speech_llm import SpeechLLM
+from cascade_equivalence.turns import MAKING_A_MODEL
 
 ULTRAVOX = Adapter(
     family="ultravox",
@@ -263,7 +264,9 @@ def _own_llm(directory: Path, config: Mapping[str, Any], dtype: torch.dtype) -> 
     if "model_type" not in geometry:
         raise ModelError(f"{directory / 'config.json'}: brings LLM tensors but no 'text_config' to read them by")
     try:
-        return AutoModelForCausalLM.from_config(AutoConfig.for_model(**geometry), dtype=dtype, trust_remote_code=False)
+        config = AutoConfig.for_model(**geometry)
+        with MAKING_A_MODEL:
+            return AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
     except Exception as error:  # whatever a library raises at files of others
         raise ModelError(f"{directory / 'config.json'}: 'text_config' describes no LLM: {error}") from None
 
