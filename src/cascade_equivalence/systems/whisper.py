@@ -16,12 +16,10 @@ import torch
 
 from cascade_equivalence.audio.clip import RATE, Clip, Samples
 from cascade_equivalence.errors import ModelError
-from cascade_equivalence.systems import attention
 from cascade_equivalence.systems.linear import by_onednn
 from cascade_equivalence.systems.loading import Placement
-from cascade_equivalence.systems.speech.encoder import encoder_states
+from cascade_equivalence.systems.speech.encoder import encoder_states, made
 from cascade_equivalence.systems.system import Transcript
-from cascade_equivalence.turns import MAKING_A_MODEL
 
 Padding = Literal["stock", "short", "tight"]
 
@@ -52,13 +50,7 @@ class Whisper:
         from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizer
 
         try:
-            with MAKING_A_MODEL:
-                model = WhisperForConditionalGeneration.from_pretrained(
-                    directory,
-                    dtype=getattr(torch, placement.dtype),
-                    use_safetensors=True,
-                    attn_implementation=attention.register(),
-                )
+            model = made(WhisperForConditionalGeneration, directory, placement)
             self._features = WhisperFeatureExtractor.from_pretrained(directory)
             self._tokenizer = WhisperTokenizer.from_pretrained(directory)
         except Exception as error:  # whatever a library raises at files of others

@@ -47,13 +47,7 @@ class WhisperEncoder:
         from transformers import WhisperFeatureExtractor, WhisperModel
 
         try:
-            with MAKING_A_MODEL:
-                model = WhisperModel.from_pretrained(
-                    directory,
-                    dtype=getattr(torch, placement.dtype),
-                    use_safetensors=True,
-                    attn_implementation=attention.register(),
-                )
+            model = made(WhisperModel, directory, placement)
             self.features: Any = WhisperFeatureExtractor.from_pretrained(directory)
         except Exception as error:  # whatever a library raises at files of others
             raise ModelError(f"audio encoder '{name}' cannot be loaded from {directory}: {error}") from None
@@ -101,6 +95,17 @@ class WhisperEncoder:
             self._kept_bytes += states.nbytes
         while self._kept_bytes > KEPT_BYTES:
             self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
+
+
+def made(kind: Any, directory: Path, placement: Placement) -> Any:
+    """A model of one of transformers' Whisper classes, with attention in blocks, where it was loaded: on the CPU."""
+    with MAKING_A_MODEL:
+        return kind.from_pretrained(
+            directory,
+            dtype=getattr(torch, placement.dtype),
+            use_safetensors=True,
+            attn_implementation=attention.register(),
+        )
 
 
 def encoder_states(encoder: Any, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
